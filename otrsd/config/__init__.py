@@ -1,0 +1,3 @@
+"""YAML files with line numbers → frozen models."""
+
+from __future__ import annotations

@@ -1,0 +1,3 @@
+"""Octets ↔ Mail; parsing never raises."""
+
+from __future__ import annotations

@@ -1,0 +1,53 @@
+"""The envelope: how a mail reached us, apart from what stands in it (RFC 5321 §2.3.1).
+
+Stored as JSON beside the content in the spool; :meth:`Envelope.to_json` and
+:meth:`Envelope.from_json` are the only form, so that a spool outlives an upgrade.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Envelope:
+    """Reverse-path, forward-paths and the circumstances of one mail."""
+
+    #: Reverse-path without angle brackets; empty is the null reverse-path.
+    mail_from: str = ""
+    #: Forward-paths, in order.
+    rcpt_tos: tuple[str, ...] = ()
+    #: smtp, lmtp, pipe, socket, pop3, imap, http.
+    channel: str = "pipe"
+    #: Address of the client, or ``uid:1000`` for pipe and socket.
+    peer: str = ""
+    #: EHLO name as given.
+    helo: str = ""
+    #: When the last octet was here (UTC, aware).
+    received_at: datetime
+    #: Whether control header fields (X-Otrsd-*) count (reliability.md §3.3).
+    trusted: bool = False
+    #: Profile named by ``pipe --profile``.
+    profile: str = ""
+
+    @property
+    def order_key(self) -> str:
+        """Return the key within which mails keep their order (design.md §7)."""
+        return self.mail_from.lower() or f"{self.channel}:{self.peer}"
+
+    def to_json(self) -> str:
+        """Return the stored form."""
+        value = asdict(self)
+        value["received_at"] = self.received_at.isoformat()
+        return json.dumps(value, ensure_ascii=False)
+
+    @staticmethod
+    def from_json(text: str) -> Envelope:
+        """Read the stored form; members this program does not know are ignored."""
+        value = json.loads(text)
+        known = {name: value[name] for name in Envelope.__slots__ if name in value}
+        known["rcpt_tos"] = tuple(known.get("rcpt_tos", ()))
+        known["received_at"] = datetime.fromisoformat(known["received_at"])
+        return Envelope(**known)

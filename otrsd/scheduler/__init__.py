@@ -1,0 +1,3 @@
+"""What happens because time has passed."""
+
+from __future__ import annotations

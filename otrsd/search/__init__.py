@@ -1,0 +1,3 @@
+"""The full-text index behind one protocol."""
+
+from __future__ import annotations

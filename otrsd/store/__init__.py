@@ -1,0 +1,1 @@
+"""SQL: tables, rows ↔ frozen values, transactions, migrations."""
