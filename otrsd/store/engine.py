@@ -1,0 +1,163 @@
+"""The desk's database: how to read from it and how to write to it.
+
+Reading: ``with database.read() as connection``. Writing: ``with database.write()
+as connection``, one transaction, committed on a clean exit. On SQLite every writer
+of every process first takes a ``flock`` beside the file, then ``BEGIN IMMEDIATE``:
+SQLite's own busy handler is unfair (two busy writers starve a third for half a
+minute), and a deferred BEGIN fails at once when another writer was first.
+
+A database that does not answer raises :class:`~otrsd.errors.DatabaseAwayError`;
+every other database error stays as it is. Nothing is opened before the first use,
+so that a process may fork after making a ``Database``.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import event, exc
+from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.pool import NullPool, QueuePool
+
+from otrsd.errors import DatabaseAwayError
+
+#: SQLite errors that mean "not now", by their text.
+_AWAY = ("locked", "disk i/o error", "unable to open", "readonly", "full", "busy")
+
+
+class Database:
+    """Connections to one database, made in the process that uses them."""
+
+    def __init__(self, url: str) -> None:
+        self.url = sa.make_url(url)
+        self._engine: Engine | None = None
+        self._pid = 0
+
+    @property
+    def dialect(self) -> str:
+        """Return ``sqlite``, ``postgresql``, ``mysql`` (MariaDB too) or ``oracle``."""
+        return self.url.get_backend_name()
+
+    @property
+    def path(self) -> Path | None:
+        """Return the SQLite file; ``None`` for a server."""
+        if self.dialect != "sqlite" or not self.url.database:
+            return None
+        return Path(self.url.database)
+
+    @property
+    def engine(self) -> Engine:
+        """Return this process's engine; a fork gets one of its own."""
+        if self._engine is None or self._pid != os.getpid():
+            self._engine = self._make()
+            self._pid = os.getpid()
+        return self._engine
+
+    def close(self) -> None:
+        """Close this process's connections; a later use opens new ones."""
+        if self._engine is not None and self._pid == os.getpid():
+            self._engine.dispose()
+        self._engine = None
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """Give a connection for reading; on SQLite it is one consistent snapshot."""
+        with self._errors(), self.engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """Give a connection inside a write transaction; commit on a clean exit."""
+        with self._errors(), self._door(), self.engine.connect() as connection:
+            writing = connection.execution_options(otrsd_begin="BEGIN IMMEDIATE")
+            with writing.begin():
+                yield writing
+
+    @contextmanager
+    def _door(self) -> Iterator[None]:
+        """Wait in line with every other writer of this SQLite file."""
+        path = self.path
+        if path is None:
+            yield
+            return
+        door = os.open(f"{path}.door", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(door, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(door)
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except exc.DBAPIError as error:
+            if is_away(error):
+                where = self.url.render_as_string(hide_password=True)
+                raise DatabaseAwayError(
+                    f"the database {where} does not answer: {error.orig}"
+                ) from error
+            raise
+
+    def _make(self) -> Engine:
+        if self.dialect == "sqlite":
+            return self._make_sqlite()
+        return sa.create_engine(
+            self.url,
+            poolclass=QueuePool,
+            pool_size=2,
+            max_overflow=4,
+            pool_pre_ping=True,
+            pool_recycle=1800,
+            isolation_level="READ COMMITTED",
+        )
+
+    def _make_sqlite(self) -> Engine:
+        engine = sa.create_engine(
+            self.url, poolclass=QueuePool if self.path else NullPool
+        )
+
+        @event.listens_for(engine, "connect")
+        def _prepare(connection: Any, _record: object) -> None:
+            # We say BEGIN ourselves: the driver's own is deferred.
+            connection.isolation_level = None
+            cursor = connection.cursor()
+            for pragma in (
+                "journal_mode=WAL",
+                # Part of promise P1: with NORMAL a power cut undoes a commit.
+                "synchronous=FULL",
+                "busy_timeout=5000",
+                "foreign_keys=ON",
+                "temp_store=MEMORY",
+            ):
+                cursor.execute(f"PRAGMA {pragma}")
+            cursor.close()
+
+        @event.listens_for(engine, "begin")
+        def _begin(connection: Connection) -> None:
+            options = connection.get_execution_options()
+            connection.exec_driver_sql(options.get("otrsd_begin", "BEGIN"))
+
+        return engine
+
+
+def is_away(error: exc.DBAPIError) -> bool:
+    """Tell whether the database is unreachable for now, not the statement wrong."""
+    if error.connection_invalidated:
+        return True
+    if isinstance(error, exc.IntegrityError | exc.ProgrammingError | exc.DataError):
+        return False
+    if not isinstance(error, exc.OperationalError | exc.InterfaceError):
+        return False
+    text = str(error.orig).lower()
+    if "deadlock" in text or "serializ" in text:
+        return False
+    if type(error.orig).__module__.startswith("sqlite3"):
+        return any(sign in text for sign in _AWAY)
+    return True
