@@ -1,0 +1,304 @@
+"""The structure of a message, found in its octets without copying them.
+
+In: the content. Out: a tree of :class:`Entity`, each with its raw header fields and
+where its body lies; nothing fails, defects are noted. The rules are RFC 5322 §2.2
+and RFC 2046 §5.1, and beyond them those of the standard library's compat32 parser,
+which is not used itself: it costs 9-12 times the size of the mail, raises
+RecursionError at 250 levels, and would have to agree with a second scan for large
+bodies. Outer delimiters win over inner ones; only LF and CRLF end a line.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from otrsd.mime.fields import parameters, raw_text
+from otrsd.mime.limits import (
+    BOUNDARY_OCTETS,
+    ENCLOSED,
+    ENCLOSED_TOP,
+    FALSE_DELIMITERS,
+    HEADER_FIELDS,
+    HEADER_OCTETS,
+    NESTING,
+    NESTING_TOP,
+    PARTS,
+)
+
+_FIELD = re.compile(rb"([!-9;-~]+)[ \t]*:([^\n]*(?:\n[ \t][^\n]*)*)(?:\n|\Z)")
+#: A line that is no field and does not end the header section either: mbox
+#: separators, also quoted ones, and fields without a name.
+_SKIPPED = re.compile(rb"(?:>?From |[ \t]*:)[^\n]*(?:\n|\Z)")
+_BLANK = re.compile(rb"\r?\n|\r?\Z")
+_HEADER_END = re.compile(rb"\n\r?(?:\n|\Z)")
+_TAIL = re.compile(rb"(--)?[ \t]*\r?(?=\n|\Z)")
+_GUESS = re.compile(rb"\n--([!-~]{1,200})\r?\nContent-[A-Za-z-]+:", re.IGNORECASE)
+_TYPE = re.compile(r"[a-z0-9!#$&^_.+-]+/[a-z0-9!#$&^_.+-]+\Z")
+#: Line ends that a broken or hostile relay made: nobody can say where the header
+#: section ends (RFC 5322 §2.3 forbids a lone CR).
+_DOUBLED_CR = re.compile(rb"\n\r\r\n|\r\r\n\r\r\n")
+_CR_ONLY = re.compile(rb"[!-9;-~]+:[^\r\n]*\r[!-9;-~]+:[^\n]*\Z")
+_PLAIN_ENCODINGS = ("", "7bit", "8bit", "binary")
+_SPLIT_OCTETS = 64 * 1024
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Entity:
+    """One node of the MIME tree: header section and body (RFC 2045 §2.4)."""
+
+    #: Where the body lies in the content.
+    start: int
+    end: int
+    #: IMAP's numbering; empty for the whole message.
+    path: str = ""
+    #: Raw header fields in order: name, value with its folds.
+    fields: list[tuple[bytes, bytes]] = field(default_factory=list)
+    content_type: str = "text/plain"
+    parameters: dict[str, str] = field(default_factory=dict)
+    #: Content-Transfer-Encoding in lower case.
+    encoding: str = ""
+    #: Levels of multipart and of enclosed messages above this entity.
+    depth: int = 0
+    enclosed: int = 0
+    children: list[Entity] = field(default_factory=list)
+
+    def first(self, name: bytes) -> bytes | None:
+        """Return the raw value of the first field called ``name`` (lower case)."""
+        for known, value in self.fields:
+            if len(known) == len(name) and known.lower() == name:
+                return value
+        return None
+
+
+@dataclass(slots=True, kw_only=True)
+class Scan:
+    """What a scan found."""
+
+    root: Entity
+    defects: list[str] = field(default_factory=list)
+    #: Why the structure is hostile; empty if it is not.
+    hostile: str = ""
+    #: How much of the limits is used up.
+    leaves: int = 0
+    false_delimiters: int = 0
+
+    def note(self, defect: str) -> None:
+        """Note a defect, once."""
+        if defect not in self.defects:
+            self.defects.append(defect)
+
+
+def scan(content: bytes) -> Scan:
+    """Return the structure of ``content``."""
+    end = len(content)
+    root = Entity(start=0, end=end)
+    found = Scan(root=root)
+    found.hostile = _line_ends(content)
+    _read_header(content, root, found, "text/plain")
+    if root.start == end and not root.fields:
+        found.note("the mail is empty")
+    waiting = [root]
+    while waiting:
+        entity = waiting.pop()
+        _split(content, entity, found)
+        waiting.extend(reversed(entity.children))
+    return found
+
+
+def leaves(root: Entity) -> list[Entity]:
+    """Return the leaves in order; an enclosed message is one leaf."""
+    out: list[Entity] = []
+    waiting = [root]
+    while waiting:
+        entity = waiting.pop()
+        if entity.children and entity.content_type != "message/rfc822":
+            waiting.extend(reversed(entity.children))
+        else:
+            out.append(entity)
+    return out
+
+
+def find(root: Entity, path: str) -> Entity | None:
+    """Return the entity at ``path``."""
+    waiting = [root]
+    while waiting:
+        entity = waiting.pop()
+        if (entity.path or "1") == path and not (
+            entity.children and entity.content_type.startswith("multipart/")
+        ):
+            return entity
+        waiting.extend(entity.children)
+    return None
+
+
+def _line_ends(content: bytes) -> str:
+    if b"\r\r\n" in content[:_SPLIT_OCTETS] and _DOUBLED_CR.search(
+        content, 0, _SPLIT_OCTETS
+    ):
+        return "header and body are split by CR CR LF: no two programs would agree"
+    if b"\n" not in content[:1000] and _CR_ONLY.match(content, 0, _SPLIT_OCTETS):
+        return "lines end with a lone CR: no two programs would agree on the header"
+    return ""
+
+
+def _read_header(content: bytes, entity: Entity, found: Scan, default: str) -> None:
+    """Read the header section at ``entity.start`` and move it to the body."""
+    at, end = entity.start, entity.end
+    limit = min(end, at + HEADER_OCTETS)
+    fields = entity.fields
+    while True:
+        match = _FIELD.match(content, at, limit)
+        if match is None:
+            match = _SKIPPED.match(content, at, limit)
+            if match is None:
+                break
+            if at or match[0][:5] != b"From ":
+                found.note("a line of the header section is no header field")
+        elif len(fields) == HEADER_FIELDS:
+            limit = at
+            break
+        else:
+            fields.append((match[1], match[2]))
+        at = match.end()
+    if limit < end and at >= limit - 1:
+        found.note("the header section is over the limit: only its start was read")
+        stop = _HEADER_END.search(content, max(at - 1, 0), end)
+        entity.start = stop.end() if stop else end
+    else:
+        entity.start = _body_start(content, at, end, found)
+    _read_type(entity, found, default)
+
+
+def _body_start(content: bytes, at: int, end: int, found: Scan) -> int:
+    blank = _BLANK.match(content, at, end)
+    if blank is None:
+        found.note("no blank line between header section and body")
+        return at
+    return blank.end()
+
+
+def _read_type(entity: Entity, found: Scan, default: str) -> None:
+    entity.content_type = default
+    for known, value in entity.fields:
+        name = known.lower()
+        if name == b"content-type" and not entity.parameters:
+            declared, entity.parameters = parameters(raw_text(value))
+            declared = declared.lower()
+            if _TYPE.match(declared):
+                entity.content_type = declared
+            elif declared != "text":
+                entity.content_type = "application/octet-stream"
+                found.note("a Content-Type is malformed")
+        elif name == b"content-transfer-encoding" and not entity.encoding:
+            text = raw_text(value).lower()
+            entity.encoding = text.partition(";")[0].strip("\"' ")
+
+
+def _split(content: bytes, entity: Entity, found: Scan) -> None:
+    """Give a composite entity its children, within the limits."""
+    kind = entity.content_type
+    if kind.startswith("multipart/"):
+        if entity.encoding not in _PLAIN_ENCODINGS:
+            found.note("a multipart is encoded: not read as a tree (RFC 2045 §6.4)")
+        elif _may_descend(entity, found):
+            _split_multipart(content, entity, found)
+    elif kind == "message/rfc822" and entity.encoding in _PLAIN_ENCODINGS:
+        if _may_descend(entity, found):
+            _enclose(content, entity, found)
+    else:
+        found.leaves += 1
+
+
+def _may_descend(entity: Entity, found: Scan) -> bool:
+    if entity.depth >= NESTING_TOP:
+        found.hostile = f"multiparts are nested more than {NESTING_TOP} deep"
+    elif entity.enclosed >= ENCLOSED_TOP:
+        found.hostile = f"messages are nested more than {ENCLOSED_TOP} deep"
+    elif entity.depth >= NESTING or entity.enclosed >= ENCLOSED:
+        found.note("parts are nested very deep")
+    return not found.hostile and found.leaves < PARTS
+
+
+def _enclose(content: bytes, entity: Entity, found: Scan) -> None:
+    child = Entity(start=entity.start, end=entity.end, path=f"{entity.path or '1'}")
+    child.depth, child.enclosed = entity.depth, entity.enclosed + 1
+    _read_header(content, child, found, "text/plain")
+    if not child.content_type.startswith("multipart/"):
+        child.path += ".1"
+    entity.children = [child]
+
+
+def _split_multipart(content: bytes, entity: Entity, found: Scan) -> None:
+    spans = _spans(content, entity, found)
+    default = "text/plain"
+    if entity.content_type == "multipart/digest":
+        default = "message/rfc822"
+    prefix = f"{entity.path}." if entity.path else ""
+    for number, (start, end) in enumerate(spans, 1):
+        child = Entity(start=start, end=end, path=f"{prefix}{number}")
+        child.depth, child.enclosed = entity.depth + 1, entity.enclosed
+        _read_header(content, child, found, default)
+        entity.children.append(child)
+    if not spans:
+        entity.content_type = "text/plain"
+        if b"\0" in content[entity.start : entity.end]:
+            entity.content_type = "application/octet-stream"
+        found.leaves += 1
+
+
+def _spans(content: bytes, entity: Entity, found: Scan) -> list[tuple[int, int]]:
+    """Return where the parts of a multipart lie, by its declared boundary."""
+    boundary = _boundary(entity)
+    spans = _delimited(content, entity, found, boundary) if boundary else []
+    if not spans:
+        found.note("a multipart has no usable boundary")
+        guess = _GUESS.search(content, max(entity.start - 1, 0), entity.end)
+        if guess and guess[1] != boundary:
+            spans = _delimited(content, entity, found, guess[1])
+    return spans
+
+
+def _boundary(entity: Entity) -> bytes:
+    boundary = entity.parameters.get("boundary", "").rstrip()
+    octets = boundary.encode(errors="replace")
+    return octets if len(octets) <= BOUNDARY_OCTETS else b""
+
+
+def _delimited(
+    content: bytes, entity: Entity, found: Scan, boundary: bytes
+) -> list[tuple[int, int]]:
+    spans: list[tuple[int, int]] = []
+    needle = b"\n--" + boundary
+    # The delimiter's line break belongs to it, also to the first one: the octet
+    # before a body is the LF of the blank line.
+    at, opened = entity.start - 1, -1
+    room = PARTS - found.leaves
+    while (at := content.find(needle, max(at, 0), entity.end)) >= 0:
+        tail = _TAIL.match(content, at + len(needle), entity.end)
+        if tail is None:
+            found.false_delimiters += 1
+            if found.false_delimiters > FALSE_DELIMITERS:
+                found.note("too many lines that look like delimiters")
+                break
+            at += len(needle)
+            continue
+        if opened >= 0:
+            spans.append((opened, _before(content, opened, at)))
+        if tail[1]:
+            return spans
+        opened = min(tail.end() + 1, entity.end)
+        at = tail.end()
+        if len(spans) >= room:
+            found.note(f"more than {PARTS} parts: the rest was not read")
+            return spans
+    if opened >= 0:
+        found.note("a multipart has no closing delimiter")
+        spans.append((opened, entity.end))
+    return spans
+
+
+def _before(content: bytes, opened: int, at: int) -> int:
+    if content[at - 1 : at] == b"\r":
+        at -= 1
+    return max(opened, at)

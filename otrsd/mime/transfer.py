@@ -1,0 +1,120 @@
+"""Content-Transfer-Encoding: encoded octets → decoded octets, in chunks.
+
+In: the content and where a body lies in it (RFC 2045 §6). Out: chunks of decoded
+octets; broken encodings give what can be had, nothing fails. No more than a few
+chunks are in memory, whatever the size of the body.
+"""
+
+from __future__ import annotations
+
+import binascii
+import re
+from collections.abc import Callable, Iterator
+
+from otrsd.mime.limits import CHUNK_OCTETS
+
+Decoder = Callable[[bytes, int, int], Iterator[bytes]]
+
+_ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/="
+_NOT_BASE64 = bytes(set(range(256)) - set(_ALPHABET))
+_HALF_ESCAPE = re.compile(rb"=[0-9A-Fa-f]?\Z")
+_UU_BEGIN = re.compile(rb"(?m)^begin [0-7]{3,4} [^\n]*\n")
+#: Encoded groups that are padded in mid-stream (joined base64 texts) are decoded
+#: one by one, so many times in a chunk; beyond that it is junk and read as one.
+_JOINED_GROUPS = 100
+_QUARTET = 4
+
+
+def decode_transfer(
+    content: bytes, start: int, end: int, encoding: str
+) -> Iterator[bytes]:
+    """Yield the decoded octets of ``content[start:end]``."""
+    return _DECODERS.get(encoding, _identity)(content, start, end)
+
+
+def is_known(encoding: str) -> bool:
+    """Tell whether an encoding's name has a meaning here."""
+    return encoding in _DECODERS
+
+
+def _identity(content: bytes, start: int, end: int) -> Iterator[bytes]:
+    for at in range(start, end, CHUNK_OCTETS):
+        yield content[at : min(at + CHUNK_OCTETS, end)]
+
+
+def _base64(content: bytes, start: int, end: int) -> Iterator[bytes]:
+    rest = b""
+    for chunk in _identity(content, start, end):
+        data = rest + chunk.translate(None, _NOT_BASE64)
+        whole = len(data) // _QUARTET * _QUARTET
+        rest = data[whole:]
+        if b"=" not in data[:whole]:
+            yield binascii.a2b_base64(data[:whole])
+            continue
+        # A padded group ends a text; what follows is another one, not aligned.
+        groups = re.split(rb"=+", data, maxsplit=_JOINED_GROUPS)
+        rest = groups.pop().replace(b"=", b"")
+        yield b"".join(_padded(group) for group in groups)
+        whole = len(rest) // _QUARTET * _QUARTET
+        yield binascii.a2b_base64(rest[:whole])
+        rest = rest[whole:]
+    yield _padded(rest.replace(b"=", b""))
+
+
+def _padded(group: bytes) -> bytes:
+    if len(group) % _QUARTET == 1:
+        group = group[:-1]
+    return binascii.a2b_base64(group + b"=" * (-len(group) % _QUARTET))
+
+
+def _quoted_printable(content: bytes, start: int, end: int) -> Iterator[bytes]:
+    at = start
+    while at < end:
+        stop = min(at + CHUNK_OCTETS, end)
+        if stop < end:
+            # End after a line where there is one, else before a cut escape.
+            line = content.rfind(b"\n", at, stop) + 1
+            cut = _HALF_ESCAPE.search(content, max(at, stop - 2), stop)
+            stop = line or (cut.start() if cut and cut.start() > at else stop)
+        yield binascii.a2b_qp(content[at:stop])
+        at = stop
+
+
+def _uuencode(content: bytes, start: int, end: int) -> Iterator[bytes]:
+    begin = _UU_BEGIN.search(content, start, end)
+    at = begin.end() if begin else start
+    while at < end:
+        stop = content.find(b"\n", at, end) + 1 or end
+        line = content[at : min(stop, at + 100)].rstrip(b"\r\n")
+        if line == b"end":
+            return
+        yield _uu_line(line)
+        at = stop
+
+
+def _uu_line(line: bytes) -> bytes:
+    if not line:
+        return b""
+    try:
+        return binascii.a2b_uu(line)
+    except binascii.Error:
+        # Some encoders pad the line: take as many octets as it announces.
+        octets = ((line[0] - 32) & 63) * 4 + 5
+        try:
+            return binascii.a2b_uu(line[: octets // 3])
+        except binascii.Error:
+            return b""
+
+
+_DECODERS: dict[str, Decoder] = {
+    "": _identity,
+    "7bit": _identity,
+    "8bit": _identity,
+    "binary": _identity,
+    "base64": _base64,
+    "quoted-printable": _quoted_printable,
+    "x-uuencode": _uuencode,
+    "uuencode": _uuencode,
+    "x-uue": _uuencode,
+    "uue": _uuencode,
+}
