@@ -29,6 +29,10 @@ from otrsd.errors import DatabaseAwayError
 
 #: SQLite errors that mean "not now", by their text.
 _AWAY = ("locked", "disk i/o error", "unable to open", "readonly", "full", "busy")
+#: Can't connect, gone away, connection lost, too many connections, shutdown.
+_AWAY_MARIADB = frozenset({0, 1040, 1053, 2002, 2003, 2006, 2013, 2055})
+#: Classes of SQLSTATE: connection, operator intervention, insufficient resources.
+_AWAY_POSTGRESQL = ("08", "57P", "53")
 
 
 class Database:
@@ -151,13 +155,13 @@ def is_away(error: exc.DBAPIError) -> bool:
     """Tell whether the database is unreachable for now, not the statement wrong."""
     if error.connection_invalidated:
         return True
-    if isinstance(error, exc.IntegrityError | exc.ProgrammingError | exc.DataError):
-        return False
     if not isinstance(error, exc.OperationalError | exc.InterfaceError):
         return False
-    text = str(error.orig).lower()
-    if "deadlock" in text or "serializ" in text:
-        return False
-    if type(error.orig).__module__.startswith("sqlite3"):
-        return any(sign in text for sign in _AWAY)
-    return True
+    driver = type(error.orig).__module__.partition(".")[0]
+    if driver == "sqlite3":
+        return any(sign in str(error.orig).lower() for sign in _AWAY)
+    if driver == "pymysql":
+        number = error.orig.args[0] if error.orig and error.orig.args else None
+        return number in _AWAY_MARIADB
+    state = getattr(error.orig, "sqlstate", None)
+    return state is None or state.startswith(_AWAY_POSTGRESQL)

@@ -72,7 +72,7 @@ def take_lease(
         return 1
     if row.holder != holder and row.until > now:
         return None
-    fence = int(row.fence) + (row.holder != holder)
+    fence: int = row.fence + (row.holder != holder)
     connection.execute(
         sa.update(lease).where(lease.c.name == name).values(fence=fence, **values)
     )

@@ -1,0 +1,205 @@
+"""A Unit: one write transaction on the desk, and what it owes before its commit.
+
+Verbs call :meth:`Unit.record` and the ``…_later`` methods; nothing of that touches
+the database until :meth:`Unit.seal`, which runs once, at the end. There the rows
+nobody has to read inside the transaction are written in bulk, the new tickets get
+their numbers (the counter's row is the last lock but one), and the history is
+chained (its head is the last lock): numbers and history are gapless because
+whatever fails, fails before the commit.
+
+A Unit has no savepoints: a batch that hits an error is rolled back as a whole and
+redone one mail at a time (docs/decisions/0002-no-savepoints.md).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from otrsd.clock import Clock
+from otrsd.desk.numbers import Numbers
+from otrsd.model.event import Event
+from otrsd.model.ticket import Ticket
+from otrsd.store import history, ledger, locks, tickets, traces
+from otrsd.store.engine import Database
+from otrsd.store.history import Change, Seal
+from otrsd.store.tables import index_todo, outbox
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desk:
+    """Where Units come from; made once by the composition root."""
+
+    database: Database
+    clock: Clock
+    numbers: Numbers
+    #: Name of this machine, on every history row.
+    node: str
+    #: Key of the history's chain.
+    key: bytes
+    #: Plugins that implement ``on_event``: each gets an outbox row per change.
+    observers: tuple[str, ...] = ()
+    random: Callable[[int], bytes] = os.urandom
+
+    @contextmanager
+    def unit(self) -> Iterator[Unit]:
+        """Open a write transaction; seal and commit it on a clean exit."""
+        with self.database.write() as connection:
+            unit = Unit(self, connection)
+            yield unit
+            unit.seal()
+
+
+class Unit:
+    """One write transaction; see the module."""
+
+    def __init__(self, desk: Desk, connection: Connection) -> None:
+        self.connection = connection
+        #: The one time of everything this transaction writes.
+        self.at: datetime = desk.clock.now()
+        #: Filled by ``seal``: ticket id → number.
+        self.numbers: dict[int, str] = {}
+        self._desk = desk
+        self._changes: list[Change] = []
+        self._unnumbered: list[int] = []
+        self._tags: list[tuple[int, str]] = []
+        self._participants: list[tuple[int, str]] = []
+        self._entries: list[ledger.Entry] = []
+        self._traces: dict[str, Sequence[Any]] = {}
+        self._snapshot = ""
+        self._todo: list[int] = []
+
+    def record(self, change: Change) -> None:
+        """Owe a history row."""
+        self._changes.append(change)
+
+    def number_later(self, ticket_id: int) -> None:
+        """Owe a new ticket its number."""
+        self._unnumbered.append(ticket_id)
+
+    def tag_later(self, ticket_id: int, tag: str) -> None:
+        """Owe a new ticket a tag."""
+        self._tags.append((ticket_id, tag))
+
+    def participant_later(self, ticket_id: int, address: str) -> None:
+        """Owe a ticket a participant it does not have yet."""
+        self._participants.append((ticket_id, address))
+
+    def is_participant(self, ticket_id: int, address: str) -> bool:
+        """Tell whether ``address`` belongs to the ticket, as of this very moment."""
+        self.flush()
+        return tickets.is_participant(self.connection, ticket_id, address)
+
+    def participants(self, ticket_id: int) -> set[str]:
+        """Return who belongs to the ticket, as of this very moment."""
+        self.flush()
+        return set(tickets.participants(self.connection, ticket_id))
+
+    def ticket(self, ticket_id: int) -> Ticket | None:
+        """Return a ticket as of this very moment; its row is locked until the end."""
+        self.flush()
+        return tickets.by_id(self.connection, ticket_id, lock=True)
+
+    def index_later(self, article_id: int) -> None:
+        """Owe the index an article's words."""
+        self._todo.append(article_id)
+
+    def outcome(self, entry: ledger.Entry) -> None:
+        """Owe the ledger what became of a mail."""
+        self._entries.append(entry)
+
+    def trace(self, spool_id: str, steps: Sequence[Any], snapshot: str) -> None:
+        """Owe a mail its trace."""
+        self._traces[spool_id] = steps
+        self._snapshot = snapshot
+
+    def flush(self) -> None:
+        """Write tags and participants now, so that this transaction reads them."""
+        if self._tags:
+            tickets.add_tags(self.connection, self._tags)
+            self._tags = []
+        if self._participants:
+            tickets.add_participants(self.connection, self._participants)
+            self._participants = []
+
+    def seal(self) -> None:
+        """Pay everything; numbers and history last."""
+        connection = self.connection
+        self.flush()
+        if self._entries:
+            ledger.add(connection, self._entries, self.at)
+        if self._traces:
+            traces.add(connection, self._traces, self._snapshot)
+        if self._todo:
+            rows = [{"article_id": key, "created_at": self.at} for key in self._todo]
+            connection.execute(sa.insert(index_todo), rows)
+        self._give_numbers()
+        self._chain()
+
+    def _give_numbers(self) -> None:
+        if not self._unnumbered:
+            return
+        scheme = self._desk.numbers
+        day = scheme.day(self.at)
+        many = len(self._unnumbered)
+        first = locks.count_up(self.connection, f"ticket/{day}", many) + 1
+        self.numbers = {
+            ticket_id: scheme.number(day, first + n)
+            for n, ticket_id in enumerate(self._unnumbered)
+        }
+        tickets.set_numbers(self.connection, self.numbers)
+
+    def _chain(self) -> None:
+        if not self._changes:
+            return
+        desk = self._desk
+        changes = [self._numbered(change) for change in self._changes]
+        salts = desk.random(history.SALT_OCTETS * len(changes))
+        seal = Seal(at=self.at, node=desk.node, key=desk.key)
+        first = history.append(self.connection, changes, seal, salts)
+        if desk.observers:
+            self._tell(changes, first)
+
+    def _numbered(self, change: Change) -> Change:
+        """Let the row that opens a ticket name its number."""
+        if change.type != "NewTicket" or change.ticket_id not in self.numbers:
+            return change
+        number = self.numbers[change.ticket_id]
+        return replace(change, data={**change.data, "number": number})
+
+    def _tell(self, changes: Sequence[Change], first: int) -> None:
+        """Owe each observing plugin each change, in a row of its own."""
+        rows = []
+        for n, change in enumerate(changes):
+            event = Event(
+                id=first + n,
+                type=change.type,
+                at=self.at,
+                actor=change.actor,
+                cause=change.cause,
+                ticket_id=change.ticket_id,
+                article_id=change.article_id,
+                data=change.data,
+            )
+            payload = json.dumps(asdict(event), default=str, ensure_ascii=False)
+            rows += [
+                {
+                    "kind": "event",
+                    "target": plugin,
+                    "payload": payload,
+                    "attempts": 0,
+                    "next_at": self.at,
+                    "reason": "",
+                    "created_at": self.at,
+                }
+                for plugin in self._desk.observers
+            ]
+        self.connection.execute(sa.insert(outbox), rows)

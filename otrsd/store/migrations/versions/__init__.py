@@ -1,0 +1,3 @@
+"""The steps, in order."""
+
+from __future__ import annotations
