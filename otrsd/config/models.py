@@ -6,14 +6,35 @@ of rules stay located raw values: ``app.py`` gives them to the language.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    Strict,
+)
+
+from otrsd.config import values
+from otrsd.config.yaml import Node
 
 MIB = 1024 * 1024
+
+Whole = Annotated[int, Strict()]
+Count = Annotated[int, Strict(), Field(ge=1)]
+Size = Annotated[int, BeforeValidator(values.size), Strict(), Field(ge=1)]
+Duration = Annotated[timedelta, BeforeValidator(values.duration)]
+Network = Annotated[str, AfterValidator(values.network)]
+Networks = Annotated[tuple[Network, ...], BeforeValidator(values.one_or_many)]
+MailAddress = Annotated[str, AfterValidator(values.address)]
+MailAddresses = Annotated[tuple[MailAddress, ...], BeforeValidator(values.one_or_many)]
+Names = Annotated[tuple[str, ...], BeforeValidator(values.one_or_many)]
 
 
 class Model(BaseModel):
@@ -27,34 +48,38 @@ class Site(Model):
 
     name: str = "otrsd"
     #: IANA name; days of ticket numbers and printed times are in it.
-    timezone: str = "UTC"
+    timezone: Annotated[str, AfterValidator(values.timezone)] = "UTC"
     language: str = "en"
     #: The subject tag is ``[<hook>NUMBER]``.
-    ticket_hook: str = "Ticket#"
-    #: In every ticket number; different for two installations that mail each other.
-    system_id: int = 1
-    #: Queue for mail whose recipient names no queue (pipe, postmaster@).
+    ticket_hook: Annotated[str, Field(min_length=1, max_length=40)] = "Ticket#"
+    #: In every ticket number (OTRS SystemID); different for two installations that
+    #: mail each other.
+    system_id: Annotated[Whole, Field(ge=1, le=9999)] = 10
+    #: Queue for mail whose recipient names no queue (pipe, postmaster@); after
+    #: loading it is never empty: ``support``, or else the first queue there is.
     default_queue: str = ""
     #: Queue for every unknown recipient by SMTP and LMTP; empty: 550 5.1.1.
     catch_all: str = ""
-    #: SQLAlchemy URL; empty: SQLite in the state folder.
-    database: str = ""
+    #: SQLAlchemy URL; empty: SQLite in the state folder. Never part of a repr.
+    database: Annotated[str, Field(repr=False)] = ""
 
 
 class Listener(Model):
     """One SMTP or LMTP listener."""
 
-    address: str = "127.0.0.1"
-    port: int
-    #: CIDR blocks that may connect.
-    allow: tuple[str, ...] = ("127.0.0.0/8", "::1/128")
+    address: Annotated[str, AfterValidator(values.bind_address)] = "127.0.0.1"
+    #: 0: any free one.
+    port: Annotated[Whole, Field(ge=0, le=65535)]
+    #: CIDR blocks that may connect; must be written where ``address`` is not
+    #: loopback.
+    allow: Networks = ("127.0.0.0/8", "::1/128")
     #: CIDR blocks of the local MTA: long lines and bare line ends are stored.
-    trusted_cidr: tuple[str, ...] = ("127.0.0.0/8", "::1/128")
+    trusted_cidr: Networks = ("127.0.0.0/8", "::1/128")
     #: Largest content in octets.
-    max_size: int = 25 * MIB
-    max_connections: int = 200
-    max_connections_per_peer: int = 10
-    max_recipients: int = 100
+    max_size: Size = 25 * MIB
+    max_connections: Count = 200
+    max_connections_per_peer: Count = 10
+    max_recipients: Count = 100
 
 
 class Listen(Model):
@@ -65,32 +90,34 @@ class Listen(Model):
 
 
 class Queue(Model):
-    """A named work basket of tickets."""
+    """A named work basket of tickets; ``Parent::Child`` is a sub-queue."""
 
-    #: Addresses whose mail lands here.
-    address: tuple[str, ...] = ()
+    #: Addresses whose mail lands here; the domain in lower case.
+    address: MailAddresses = ()
     description: str = ""
 
 
 class Trash(Model):
     """How long discarded mails can be restored."""
 
-    keep: timedelta = timedelta(days=30)
+    keep: Duration = timedelta(days=30)
 
 
 class Spool(Model):
     """Room that must stay free before another mail is taken."""
 
-    max_size: int = 2048 * MIB
+    max_size: Size = 2048 * MIB
     #: Share of disk and inodes, in percent.
-    min_free: int = 10
+    min_free: Annotated[Whole, Field(ge=0, le=90)] = 10
 
 
 class Plugins(Model):
     """Which plugins run, and their settings as they stand in YAML."""
 
-    disable: tuple[str, ...] = ()
-    settings: Mapping[str, Any] = {}
+    disable: Names = ()
+    settings: Mapping[str, Any] = Field(default={}, repr=False)
+    #: The same, with the place of each value (``load.fit`` makes models of them).
+    nodes: Mapping[str, Node] = Field(default={}, repr=False)
 
 
 class Config(Model):
@@ -100,15 +127,21 @@ class Config(Model):
     listen: Listen = Listen()
     queues: Mapping[str, Queue] = {}
     #: Rule name → located raw value, in order.
-    rules: Mapping[str, Any] = {}
+    rules: Mapping[str, Node] = {}
     plugins: Plugins = Plugins()
     trash: Trash = Trash()
     spool: Spool = Spool()
     #: Postmaster processes; 0: as many as fit this machine.
-    workers: int = 0
+    workers: Annotated[Whole, Field(ge=0, le=256)] = 0
     #: Folder of ``otrsd.yaml``; relative paths count from it.
     root: Path
     #: ``var/`` beside it, or ``$OTRSD_STATE``.
     state: Path
     #: sha256 over every file read: the configuration's name in a trace.
     snapshot: str = ""
+    #: File name → text of every file read, in order.
+    files: Mapping[str, str] = Field(default={}, repr=False)
+
+    def snapshot_text(self) -> str:
+        """Return all files as one text; ``snapshot`` is its sha256."""
+        return json.dumps(dict(self.files), ensure_ascii=False)

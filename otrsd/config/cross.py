@@ -1,0 +1,115 @@
+"""What only two values together can get wrong: names that must exist, or be alone.
+
+In: a configuration whose single values are fine, and its located sections. Out:
+problems. Queue names inside rules are checked by the language, which reads rules.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterator, Mapping
+
+from otrsd.config.models import Config
+from otrsd.config.problem import Problem, did_you_mean
+from otrsd.config.values import is_loopback
+from otrsd.config.yaml import Node
+
+_DATABASES = ("sqlite", "postgresql", "mysql", "mariadb", "oracle")
+_NAME_LENGTH = 190
+
+
+def check_cross(config: Config, sections: Mapping[str, Node]) -> Iterator[Problem]:
+    """Yield every problem between values."""
+    yield from _queue_references(config, sections)
+    yield from _database(config, sections)
+    yield from _queue_names(sections)
+    yield from _addresses(config, sections)
+    yield from _listeners(config, sections)
+
+
+def _at(sections: Mapping[str, Node], *path: str) -> Node | None:
+    """Return the node at ``path``, ``None`` where the files don't have it."""
+    node = sections.get(path[0])
+    for name in path[1:]:
+        node = (node.map or {}).get(name) if node is not None else None
+    return node
+
+
+def _queue_references(
+    config: Config, sections: Mapping[str, Node]
+) -> Iterator[Problem]:
+    for key in ("default_queue", "catch_all"):
+        name = getattr(config.site, key)
+        node = _at(sections, "site", key)
+        if node is not None and name and name not in config.queues:
+            yield node.problem(
+                f"queue '{name}' does not exist", did_you_mean(name, config.queues)
+            )
+
+
+def _database(config: Config, sections: Mapping[str, Node]) -> Iterator[Problem]:
+    node = _at(sections, "site", "database")
+    scheme, found, _ = config.site.database.partition("://")
+    kind = scheme.partition("+")[0]
+    if node is None or not config.site.database:
+        return
+    if not found:
+        yield node.problem(
+            "'site.database' wants a URL", "write sqlite:///tickets.db or postgresql://…"
+        )
+    elif kind not in _DATABASES:
+        yield node.problem(
+            f"no database is called '{kind}'", did_you_mean(kind, _DATABASES)
+        )
+
+
+def _queue_names(sections: Mapping[str, Node]) -> Iterator[Problem]:
+    queues = sections.get("queues")
+    seen: dict[str, str] = {}
+    for name, key in queues.keys.items() if queues is not None else ():
+        folded = unicodedata.normalize("NFKC", name).casefold()
+        if folded in seen:
+            yield key.problem(f"queue '{name}' differs from '{seen[folded]}' by case only")
+        seen[folded] = name
+        if not all(part and part == part.strip() for part in name.split("::")):
+            yield key.problem(
+                f"queue '{name}' has an empty or padded part", "write Parent::Child"
+            )
+        if not name.isprintable() or len(name) > _NAME_LENGTH or "," in name:
+            yield key.problem(
+                "a queue's name has no comma or control character, and at most "
+                f"{_NAME_LENGTH} characters"
+            )
+
+
+def _addresses(config: Config, sections: Mapping[str, Node]) -> Iterator[Problem]:
+    owner: dict[str, str] = {}
+    for name, queue in config.queues.items():
+        node = _at(sections, "queues", name, "address")
+        for position, address in enumerate(queue.address):
+            other = owner.setdefault(address.lower(), name)
+            if node is None or other == name:
+                continue
+            place = node.list[position] if node.list is not None else node
+            yield place.problem(f"'{address}' is the address of queue '{other}' already")
+
+
+def _listeners(config: Config, sections: Mapping[str, Node]) -> Iterator[Problem]:
+    seen: dict[tuple[str, int], str] = {}
+    for kind in ("smtp", "lmtp"):
+        listener = getattr(config.listen, kind)
+        node = _at(sections, "listen", kind)
+        if listener is None or node is None:
+            continue
+        place = _at(sections, "listen", kind, "address") or node
+        if not is_loopback(listener.address) and "allow" not in (node.map or {}):
+            yield place.problem(
+                f"listen.{kind} is open to the network on {listener.address}",
+                "say who may connect: 'allow: [10.0.0.0/8]'",
+            )
+        bound = (listener.address, listener.port)
+        if listener.port and bound in seen:
+            yield (_at(sections, "listen", kind, "port") or node).problem(
+                f"listen.{kind} has the port of listen.{seen[bound]}"
+            )
+        seen[bound] = kind

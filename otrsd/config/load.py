@@ -1,0 +1,277 @@
+"""``otrsd.yaml`` and its drop-ins → one :class:`Config`, or all problems at once.
+
+Order: ``otrsd.yaml``, then the files of ``include`` (``config/*.yaml``) by name.
+Sections are merged name by name; the same name twice is an error with both places.
+Nothing is guessed: unknown keys, unknown queues and values of the wrong kind are
+errors. Reading has no side effects, so a broken file leaves a daemon as it was.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from otrsd.config.cross import check_cross
+from otrsd.config.fit import fit
+from otrsd.config.models import Config, Plugins, Queue, Site
+from otrsd.config.problem import LocatedError, Problem, Severity, Source, did_you_mean
+from otrsd.config.secrets import resolve
+from otrsd.config.yaml import Document, Node, read
+
+__all__ = [
+    "Examined",
+    "LocatedError",
+    "Problem",
+    "Severity",
+    "Source",
+    "examine",
+    "fit",
+    "load",
+]
+
+_INCLUDE = ("config/*.yaml",)
+#: Sections of named things: merged by name; the number is the depth of the names.
+_SECTIONS: Mapping[str, int] = {
+    "site": 1,
+    "listen": 1,
+    "queues": 1,
+    "rules": 1,
+    "plugins": 2,
+    "trash": 1,
+    "spool": 1,
+    "workers": 0,
+}
+#: Sections in which a value may stand outside the files.
+_WITH_SECRETS = ("site", "plugins")
+#: The queue of a site that defines none.
+_BUILT_IN = "support"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Examined:
+    """What came of looking at the files."""
+
+    #: ``None`` where a problem is an error.
+    config: Config | None
+    problems: tuple[Problem, ...]
+    #: Every file that could be read, in order.
+    sources: tuple[Source, ...] = ()
+
+
+def load(path: Path, environ: Mapping[str, str]) -> Config:
+    """Return the configuration of ``path``; raise ConfigError with all problems."""
+    examined = examine(path, environ)
+    if examined.config is None:
+        raise LocatedError(
+            [p for p in examined.problems if p.severity is Severity.ERROR]
+        )
+    return examined.config
+
+
+def examine(path: Path, environ: Mapping[str, str]) -> Examined:
+    """Read and check everything that ``path`` includes; never raise for content."""
+    path = path.absolute()
+    root = path.parent
+    problems: list[Problem] = []
+    documents: list[Document] = []
+    first = _read(path, root, problems)
+    if first is not None:
+        documents.append(first)
+        for file in _included(first.root, root, problems):
+            if file != path and (more := _read(file, root, problems)) is not None:
+                documents.append(more)
+    sources = tuple(document.root.source for document in documents)
+    for document in documents:
+        problems.extend(document.problems)
+    config = None
+    if first is not None:
+        sections = _merge(documents, problems)
+        config = _build(sections, sources, root, environ, problems)
+    if any(problem.severity is Severity.ERROR for problem in problems):
+        config = None
+    problems.sort(key=lambda p: (_order(sources, p.file), p.line, p.column))
+    return Examined(config=config, problems=tuple(problems), sources=sources)
+
+
+def _order(sources: tuple[Source, ...], file: str) -> int:
+    names = [source.name for source in sources]
+    return names.index(file) if file in names else len(names)
+
+
+def _read(path: Path, root: Path, problems: list[Problem]) -> Document | None:
+    name = path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
+    try:
+        # utf-8-sig: an editor's byte order mark is no part of the text.
+        text = path.read_bytes().decode("utf-8-sig")
+    except FileNotFoundError:
+        problems.append(
+            Problem(
+                file=name,
+                text="there is no such file",
+                suggestion="name it with -c PATH, or make one with 'otrsd init'",
+            )
+        )
+    except OSError as error:
+        problems.append(Problem(file=name, text=f"can't be read: {error.strerror}"))
+    except UnicodeDecodeError as error:
+        text = f"octet {error.start + 1} of the file is not UTF-8"
+        problems.append(Problem(file=name, text=text, suggestion="save it as UTF-8"))
+    else:
+        return read(Source(name=name, text=text))
+    return None
+
+
+def _included(top: Node, root: Path, problems: list[Problem]) -> list[Path]:
+    """Return the drop-ins that ``include`` names, each once, in order."""
+    patterns: list[tuple[str, Node | None]] = [(text, None) for text in _INCLUDE]
+    node = (top.map or {}).get("include")
+    if node is not None:
+        items = node.list if node.list is not None else (node,)
+        patterns = []
+        for item in items:
+            if isinstance(item.value, str) and item.value:
+                patterns.append((item.value, item))
+            else:
+                problems.append(item.problem("'include' wants names of files"))
+    files: dict[Path, None] = {}
+    for pattern, item in patterns:
+        found = _matching(root, pattern)
+        if not found and item is not None and not set("*?[") & set(pattern):
+            problems.append(item.problem(f"there is no file '{pattern}'"))
+        files.update(dict.fromkeys(found))
+    return list(files)
+
+
+def _matching(root: Path, pattern: str) -> list[Path]:
+    path = Path(pattern)
+    base = Path(path.anchor) if path.is_absolute() else root
+    relative = path.relative_to(path.anchor) if path.is_absolute() else path
+    found = (file for file in base.glob(str(relative)) if file.is_file())
+    return sorted(file for file in found if not file.name.startswith("."))
+
+
+def _merge(documents: list[Document], problems: list[Problem]) -> dict[str, Node]:
+    """Bring the sections of all files together."""
+    merged: dict[str, Node] = {}
+    for document in documents:
+        top = document.root
+        if top.map is None:
+            problems.append(top.problem("a file is a map of sections (name: value)"))
+            continue
+        for name, node in top.map.items():
+            key = top.keys[name]
+            if name == "include" and document is documents[0]:
+                continue
+            if name not in _SECTIONS:
+                known = [*_SECTIONS, "include"]
+                text = f"unknown section '{name}'"
+                if name == "include":
+                    text = "'include' stands in otrsd.yaml only"
+                problems.append(key.problem(text, did_you_mean(name, known[:-1])))
+            elif name in merged:
+                depth = _SECTIONS[name]
+                merged[name] = _join(merged[name], node, key, depth, problems)
+            elif node.value is not None:
+                merged[name] = node
+    return merged
+
+
+def _join(
+    one: Node, two: Node, key: Node, depth: int, problems: list[Problem]
+) -> Node:
+    """Join two maps; below ``depth`` the same name twice is an error."""
+    if two.value is None:
+        return one
+    if depth == 0:
+        problems.append(
+            key.problem(f"'{key.text}' stands twice (first in {one.origin})")
+        )
+        return one
+    if one.map is None or two.map is None:
+        # fit() says what is wrong with the one that is no map.
+        return two if one.map is not None else one
+    values, keys = dict(one.map), dict(one.keys)
+    for name, node in two.map.items():
+        if name in values:
+            values[name] = _join(
+                replace(values[name], line=keys[name].line),
+                node,
+                two.keys[name],
+                depth - 1,
+                problems,
+            )
+        else:
+            values[name], keys[name] = node, two.keys[name]
+    return replace(one, value=values, keys=keys)
+
+
+def _build(
+    sections: dict[str, Node],
+    sources: tuple[Source, ...],
+    root: Path,
+    environ: Mapping[str, str],
+    problems: list[Problem],
+) -> Config | None:
+    for name in _WITH_SECRETS:
+        if name in sections:
+            sections[name] = resolve(sections[name], environ, root, problems)
+    rules = _named(sections.pop("rules", None), "rules", problems)
+    plugins = sections.get("plugins")
+    settings = _member(plugins, "settings", problems)
+    files = {source.name: source.text for source in sources}
+    whole = Node(value=sections, keys=sections, source=sources[0], line=1, column=1)
+    state = environ.get("OTRSD_STATE")
+    ready = {
+        "rules": rules,
+        "root": root,
+        "state": Path(state).absolute() if state else root / "var",
+        "files": files,
+    }
+    config, found = fit(Config, whole, "", ready=ready)
+    problems.extend(found)
+    if config is None:
+        return None
+    config = _complete(config, settings)
+    problems.extend(check_cross(config, sections))
+    return config
+
+
+def _complete(config: Config, settings: Mapping[str, Node]) -> Config:
+    """Fill in what depends on other members."""
+    queues = config.queues or {_BUILT_IN: Queue()}
+    default = _BUILT_IN if _BUILT_IN in queues else next(iter(queues))
+    site: Site = config.site.model_copy(
+        update={"default_queue": config.site.default_queue or default}
+    )
+    plugins: Plugins = config.plugins.model_copy(update={"nodes": settings})
+    snapshot = hashlib.sha256(config.snapshot_text().encode()).hexdigest()
+    return config.model_copy(
+        update={
+            "queues": queues,
+            "site": site,
+            "plugins": plugins,
+            "snapshot": snapshot,
+        }
+    )
+
+
+def _named(
+    node: Node | None, what: str, problems: list[Problem]
+) -> Mapping[str, Node]:
+    if node is None or node.value is None:
+        return {}
+    if node.map is None:
+        problems.append(node.problem(f"'{what}' wants a map (name: value)"))
+        return {}
+    return node.map
+
+
+def _member(
+    node: Node | None, name: str, problems: list[Problem]
+) -> Mapping[str, Node]:
+    inner = (node.map or {}).get(name) if node is not None else None
+    if inner is None or inner.map is None:
+        return {}
+    return _named(inner, name, problems)

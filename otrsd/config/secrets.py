@@ -1,0 +1,88 @@
+"""Values that stand outside the files: ``{$env: NAME}`` and ``{$file: path}``.
+
+In: a located tree. Out: the same tree with each such map replaced by its text. The
+text never stands in a message, in ``Config.files`` or in the snapshot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from otrsd.config.problem import Problem, did_you_mean
+from otrsd.config.yaml import Node
+
+_FORMS = ("$env", "$file")
+#: A secret is a line, not a document.
+_MAX_OCTETS = 64 * 1024
+
+
+def resolve(
+    node: Node, environ: Mapping[str, str], root: Path, problems: list[Problem]
+) -> Node:
+    """Return ``node`` with every reference in it replaced by its text."""
+    if node.list is not None:
+        items = tuple(resolve(item, environ, root, problems) for item in node.list)
+        return replace(node, value=items)
+    if node.map is None:
+        return node
+    form = next((name for name in node.map if name.startswith("$")), None)
+    if form is not None:
+        return _outside(node, form, environ, root, problems)
+    members = {
+        name: resolve(item, environ, root, problems) for name, item in node.map.items()
+    }
+    return replace(node, value=members)
+
+
+def _outside(
+    node: Node,
+    form: str,
+    environ: Mapping[str, str],
+    root: Path,
+    problems: list[Problem],
+) -> Node:
+    members = node.map or {}
+    value: object = ""
+    if form not in _FORMS or len(members) > 1:
+        problems.append(
+            node.keys[form].problem(
+                f"'{form}' is no way to name a secret"
+                if form not in _FORMS
+                else f"'{form}' stands alone in its map",
+                did_you_mean(form, _FORMS) or "write {$env: NAME} or {$file: path}",
+            )
+        )
+    elif not isinstance(members[form].value, str):
+        problems.append(members[form].problem(f"'{form}' wants a name"))
+    elif form == "$env":
+        value = _from_environ(members[form], environ, problems)
+    else:
+        value = _from_file(members[form], root, problems)
+    # The text member stays empty: it is what messages print.
+    return replace(node, value=str(value), keys={}, text="***", style="secret")
+
+
+def _from_environ(
+    node: Node, environ: Mapping[str, str], problems: list[Problem]
+) -> str:
+    if node.text not in environ:
+        problems.append(
+            node.problem(
+                f"environment variable '{node.text}' is not set",
+                "set it where the daemon is started",
+            )
+        )
+    return environ.get(node.text, "")
+
+
+def _from_file(node: Node, root: Path, problems: list[Problem]) -> str:
+    try:
+        with (root / node.text).open("rb") as file:
+            return file.read(_MAX_OCTETS).decode().strip("\r\n")
+    except OSError as error:
+        problems.append(node.problem(f"can't read the secret: {error.strerror}"))
+    except ValueError:
+        problems.append(node.problem("the secret is not UTF-8 text"))
+    return ""

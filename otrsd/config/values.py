@@ -1,0 +1,94 @@
+"""Values as people write them in YAML: ``25MB``, ``30d``, one address or a list.
+
+Each function turns the written value into the one the program counts with, and
+raises ``ValueError`` with text for a person. Other values pass through, so that the
+model's own check can speak about them.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from datetime import timedelta
+from zoneinfo import ZoneInfo
+
+_SIZE = re.compile(r"(\d{1,15})\s*(|[KMGT]?i?B)", re.IGNORECASE)
+_DURATION = re.compile(r"(?:\d{1,9}[smhdw])+")
+_STEP = re.compile(r"(\d+)([smhdw])")
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+_ADDRESS = re.compile(r"[^\s@<>(),;:\\\"\[\]]+@[^\s@<>(),;:\\\"\[\]]+")
+_POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
+
+
+def size(value: object) -> object:
+    """Turn ``25MB`` into octets; K, M, G and T count by 1024, as MTAs do."""
+    if not isinstance(value, str):
+        return value
+    found = _SIZE.fullmatch(value.strip())
+    if found is None:
+        raise ValueError("wants a size such as 25MB")
+    unit = found[2].lower().removesuffix("b").removesuffix("i")
+    return int(found[1]) * 1024 ** _POWERS[unit]
+
+
+def duration(value: object) -> object:
+    """Turn ``30d`` or ``1h30m`` into a timedelta."""
+    if isinstance(value, timedelta):
+        return value
+    if not isinstance(value, str) or not _DURATION.fullmatch(value):
+        raise ValueError("wants a duration such as 30s, 15m, 2h, 30d or 1w")
+    seconds = sum(int(n) * _SECONDS[unit] for n, unit in _STEP.findall(value))
+    try:
+        return timedelta(seconds=seconds)
+    except OverflowError:
+        raise ValueError("is longer than the calendar") from None
+
+
+def one_or_many(value: object) -> object:
+    """Let a single text stand for a list of one."""
+    return (value,) if isinstance(value, str) else value
+
+
+def address(value: str) -> str:
+    """Check one mail address; the domain counts in lower case (RFC 5321 §2.4)."""
+    if not _ADDRESS.fullmatch(value):
+        raise ValueError("wants a mail address such as support@example.com")
+    local, _, domain = value.rpartition("@")
+    return f"{local}@{domain.lower()}"
+
+
+def network(value: str) -> str:
+    """Check one CIDR block or address."""
+    try:
+        return str(ipaddress.ip_network(value))
+    except ValueError:
+        pass
+    try:
+        wider = ipaddress.ip_network(value, strict=False)
+    except ValueError:
+        raise ValueError("wants a network such as 10.0.0.0/8") from None
+    raise ValueError(f"has bits behind the prefix; write {wider}")
+
+
+def bind_address(value: str) -> str:
+    """Check an IP address to listen on, or ``localhost``."""
+    if value == "localhost":
+        return value
+    try:
+        return str(ipaddress.ip_address(value))
+    except ValueError:
+        raise ValueError("wants an IP address such as 127.0.0.1") from None
+
+
+def is_loopback(value: str) -> bool:
+    """Tell whether only this machine reaches the address."""
+    return value == "localhost" or ipaddress.ip_address(value).is_loopback
+
+
+def timezone(value: str) -> str:
+    """Check an IANA time zone's name."""
+    try:
+        ZoneInfo(value)
+    except (OSError, ValueError):
+        raise ValueError("wants a time zone such as Europe/Berlin") from None
+    return value
