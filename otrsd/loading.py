@@ -13,22 +13,22 @@ from __future__ import annotations
 import hashlib
 import importlib.machinery
 import importlib.util
+import json
 import re
 import stat
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any
 
-from pydantic import ValidationError
-
+from otrsd.config.fit import fit
 from otrsd.config.models import Config
-from otrsd.config.problem import Problem, Severity, did_you_mean
+from otrsd.config.problem import Problem, Severity, Source, did_you_mean
 from otrsd.config.settings import Settings
-from otrsd.config.yaml import Node
+from otrsd.config.yaml import Node, read
 from otrsd.hookspecs import PROJECT
 from otrsd.implementations import (
     described,
@@ -97,14 +97,16 @@ def load_plugins(
         ),
         problems,
     )
-    problems += _unknown_names(config, candidates)
+    settings = _settings(config)
+    problems += _unknown_names(config, settings, candidates)
     plugins = []
     for name, candidate in candidates.items():
         if name not in config.plugins.disable:
-            plugin, found = _load(candidate, config.plugins.settings.get(name))
+            plugin, found = _load(candidate, settings.get(name))
             problems += found
             plugins += [plugin] if plugin else []
-    return Loaded(plugins=tuple(plugins), problems=tuple(problems))
+    shown = tuple(_seen_from(config.root, problem) for problem in problems)
+    return Loaded(plugins=tuple(plugins), problems=shown)
 
 
 def _in_folder(
@@ -149,13 +151,13 @@ def _distinct(
 
 
 def _unknown_names(
-    config: Config, candidates: Mapping[str, _Candidate]
+    config: Config, settings: Mapping[str, Node], candidates: Mapping[str, _Candidate]
 ) -> Iterator[Problem]:
     """Yield what YAML says about plugins that there are not."""
-    for name, value in config.plugins.settings.items():
+    for name, node in settings.items():
         if name not in candidates:
-            text, hint = f"no plugin '{name}'", did_you_mean(name, candidates)
-            yield _setting_problem(name, (), value, text, hint)
+            text = f"{_path(name)}: there is no plugin '{name}'"
+            yield node.problem(text, did_you_mean(name, candidates))
     for name in config.plugins.disable:
         if name not in candidates:
             text = f"plugins.disable names '{name}', which is no plugin"
@@ -168,7 +170,7 @@ def _unknown_names(
 
 
 def _load(
-    candidate: _Candidate, settings: object
+    candidate: _Candidate, settings: Node | None
 ) -> tuple[Plugin | None, tuple[Problem, ...]]:
     """Run one plugin's code and check what it offers."""
     refusal = tuple(_unsafe(candidate))
@@ -247,7 +249,7 @@ def _module(candidate: _Candidate) -> Any:
 
 
 def _instance(
-    candidate: _Candidate, module: Any, given: object
+    candidate: _Candidate, module: Any, given: Node | None
 ) -> tuple[object | None, tuple[Problem, ...]]:
     """Return the object whose hooks are called, made with its settings."""
     plugin_class = module if isinstance(module, type) else _own(module, "Plugin")
@@ -255,58 +257,48 @@ def _instance(
     if settings_class is None:
         if given is not None:
             text = f"plugin '{candidate.name}' has no settings"
-            return None, (_setting_problem(candidate.name, (), given, text, ""),)
+            return None, (given.problem(text),)
         return (plugin_class() if plugin_class else module), ()
     if plugin_class is None or not issubclass(settings_class, Settings):
         text = "Settings needs a class Plugin whose __init__ takes them"
         hint = "class Settings(otrsd.Settings) and class Plugin"
         return None, (problem_in(candidate.path, 0, text, hint),)
-    plain = given.plain() if isinstance(given, Node) else given
-    try:
-        settings = settings_class.model_validate({} if plain is None else plain)
-    except ValidationError as error:
-        return None, tuple(
-            _wrong_setting(candidate.name, settings_class, given, fault)
-            for fault in error.errors(include_url=False, include_context=False)
-        )
-    return plugin_class(settings), ()
+    settings, problems = fit(
+        settings_class, given or _located(candidate.name, {}), _path(candidate.name)
+    )
+    return (None if settings is None else plugin_class(settings)), problems
+
+
+def _settings(config: Config) -> dict[str, Node]:
+    """Return each plugin's settings with their places."""
+    given = config.plugins
+    return {
+        name: given.nodes.get(name) or _located(name, value)
+        for name, value in given.settings.items()
+    }
+
+
+def _located(name: str, value: object) -> Node:
+    """Make located settings of values that come from no file."""
+    return read(Source(name=_path(name), text=json.dumps(value))).root
+
+
+def _path(name: str) -> str:
+    return f"plugins.settings.{name}"
+
+
+def _seen_from(root: Path, problem: Problem) -> Problem:
+    """Name the problem's file from the site's folder, where it lies in it."""
+    path = Path(problem.file)
+    if not path.is_relative_to(root):
+        return problem
+    return replace(problem, file=str(path.relative_to(root)))
 
 
 def _own(module: Any, name: str) -> Any:
     """Return a class that the plugin defines itself, not one it has imported."""
     found = getattr(module, name, None) if isinstance(module, ModuleType) else None
     return found if isinstance(found, type) and found is not Settings else None
-
-
-def _wrong_setting(
-    name: str, settings_class: type[Settings], given: object, fault: Any
-) -> Problem:
-    """Say what pydantic found, at the key's place in YAML."""
-    loc: tuple[int | str, ...] = fault["loc"]
-    if fault["type"] == "extra_forbidden":
-        known = settings_class.model_fields if len(loc) == 1 else ()
-        text = f"plugin '{name}' has no setting '{loc[-1]}'"
-        return _setting_problem(
-            name, loc, given, text, did_you_mean(str(loc[-1]), known)
-        )
-    return _setting_problem(name, loc, given, str(fault["msg"]), "")
-
-
-def _setting_problem(
-    name: str, loc: tuple[int | str, ...], given: object, text: str, hint: str
-) -> Problem:
-    """Make a problem of a setting: at its place in YAML where that is known."""
-    path = ".".join(map(str, ("plugins", "settings", name, *loc)))
-    if not isinstance(given, Node):
-        return Problem(file=path, text=text, suggestion=hint)
-    node = given
-    for step in loc:
-        if node.map is not None and step in node.map:
-            # The last step's key is the place where an unknown key is seen.
-            node = node.map[str(step)]
-        elif node.list is not None and isinstance(step, int) and step < len(node.list):
-            node = node.list[step]
-    return node.problem(f"{path}: {text}", hint)
 
 
 def _broken(candidate: _Candidate, error: BaseException) -> Problem:
