@@ -61,6 +61,8 @@ _CODECS = {
     "macintosh": "mac-roman",
 }
 _UTF_7 = "utf-7"
+_ISO_2022_JP = "iso-2022-jp-2"
+_JIS_RUN = re.compile(rb"\x1b(\$@|\$B|\(B|\(J|\(I)")
 _BOMS = ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
 #: What strict decoding must not leave behind: PostgreSQL refuses NUL, UTF-8 refuses
 #: surrogates (the UTF-7 decoder makes them).
@@ -88,6 +90,8 @@ def _decode(octets: bytes, codec: str) -> str:
     for mark, unicode in _BOMS:
         if octets.startswith(mark) and codec in ("", unicode, "utf-8"):
             return octets.decode(unicode, "replace").removeprefix("\ufeff")
+    if codec == _ISO_2022_JP:
+        return _decode_jis(octets)
     for candidate in (codec, "utf-8"):
         try:
             if candidate:
@@ -95,6 +99,41 @@ def _decode(octets: bytes, codec: str) -> str:
         except (UnicodeError, ValueError):
             continue
     return _best_effort(octets, codec)
+
+
+def _decode_jis(octets: bytes) -> str:
+    """Decode ISO-2022-JP as mailers really write it.
+
+    They put the vendor characters of Windows into it (circled digits and so on),
+    which the standard's codec refuses; Windows' own codec takes the same rows.
+    """
+    try:
+        return octets.decode(_ISO_2022_JP)
+    except UnicodeError:
+        out: list[str] = []
+        mode = b"(B"
+        for number, run in enumerate(_JIS_RUN.split(octets)):
+            if number % 2:
+                mode = run
+            elif mode[:1] == b"$":
+                out.append(_jis_to_windows(run).decode("cp932", "replace"))
+            elif mode == b"(I":
+                out.append(bytes(o | 0x80 for o in run).decode("cp932", "replace"))
+            else:
+                out.append(run.decode("cp932", "replace"))
+        return "".join(out)
+
+
+def _jis_to_windows(run: bytes) -> bytes:
+    """Move pairs of JIS X 0208 to their places in Shift-JIS."""
+    out = bytearray()
+    for row, cell in zip(run[::2], run[1::2], strict=False):
+        out.append((row + 1) // 2 + (0x70 if row < 0x5F else 0xB0))
+        if row % 2:
+            out.append(cell + (0x1F if cell < 0x60 else 0x20))
+        else:
+            out.append((cell + 0x7E) & 0xFF)
+    return bytes(out)
 
 
 def _best_effort(octets: bytes, codec: str) -> str:

@@ -54,6 +54,9 @@ def decode_words(text: str) -> str:
             break
         between = text[at : match.start()]
         declared = match[1].partition("*")[0].lower()
+        if not match[3].isascii():
+            # Raw 8-bit octets in an encoded word were decoded as such already.
+            declared = "utf-8"
         adjacent = bool(octets) and (not between or between.isspace())
         if not (adjacent and declared == charset):
             out.append(decode(octets, charset))

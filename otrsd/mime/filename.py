@@ -13,7 +13,7 @@ import unicodedata
 from otrsd.mime.limits import FILENAME_CHARACTERS
 
 _SEPARATORS = re.compile("[/\\\\\u2044\u2215\uff0f\uff3c\u29f8]")
-_UNSAFE = re.compile('[<>:"|?*;`$\ufffd]')
+_UNSAFE = re.compile('[<>:"|?*\ufffd]')
 _RESERVED = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\..*)?\Z")
 _LONGEST_EXTENSION = 20
 

@@ -95,7 +95,8 @@ class _Writer:
         current: LexborNode | None = node
         while current is not None:
             self._close(current)
-            if current == root:
+            # Comparing nodes themselves would compare their HTML.
+            if current.mem_id == root.mem_id:
                 return None
             following = current.next
             if following is not None:

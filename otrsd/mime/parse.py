@@ -150,7 +150,7 @@ class _Reader:
         parts: list[Part] = []
         taken: set[str] = set()
         entities = leaves(self._root)
-        twins = _html_twins(self._root)
+        twins = _html_twins(self._content, self._root)
         for entity in entities:
             part = self._part(entity, taken, alone=len(entities) == 1)
             parts.append(part)
@@ -235,8 +235,11 @@ class _Reader:
         return " ".join(self._first.get(name, "").split())
 
 
-def _html_twins(root: Entity) -> set[int]:
-    """Return the HTML parts that stand beside a plain one (RFC 2046 §5.1.4)."""
+def _html_twins(content: bytes, root: Entity) -> set[int]:
+    """Return the HTML parts that stand beside a plain one (RFC 2046 §5.1.4).
+
+    A plain part without any text is none.
+    """
     twins: set[int] = set()
     waiting = [root]
     while waiting:
@@ -247,7 +250,12 @@ def _html_twins(root: Entity) -> set[int]:
         if entity.content_type != "multipart/alternative":
             continue
         below = leaves(entity)
-        if any(leaf.content_type == "text/plain" for leaf in below):
+        if any(
+            leaf.content_type == "text/plain"
+            and not content[leaf.start : min(leaf.end, leaf.start + 1000)].isspace()
+            and leaf.start < leaf.end
+            for leaf in below
+        ):
             twins.update(id(x) for x in below if x.content_type == "text/html")
     return twins
 

@@ -34,13 +34,11 @@ _BLANK = re.compile(rb"\r?\n|\r?\Z")
 _HEADER_END = re.compile(rb"\n\r?(?:\n|\Z)")
 _TAIL = re.compile(rb"(--)?[ \t]*\r?(?=\n|\Z)")
 _GUESS = re.compile(rb"\n--([!-~]{1,200})\r?\nContent-[A-Za-z-]+:", re.IGNORECASE)
-_TYPE = re.compile(r"[a-z0-9!#$&^_.+-]+/[a-z0-9!#$&^_.+-]+\Z")
-#: Line ends that a broken or hostile relay made: nobody can say where the header
-#: section ends (RFC 5322 §2.3 forbids a lone CR).
-_DOUBLED_CR = re.compile(rb"\n\r\r\n|\r\r\n\r\r\n")
+_TYPE = re.compile(r"[a-z0-9!#$&^_.+-]+/[a-z0-9!#$&^_.+-]+(?=[\s,]|\Z)")
+#: A line of blanks before the first field, as some archives have it.
+_INDENT = re.compile(rb"[ \t]+\r?\n(?=[!-9;-~]+:)")
 _CR_ONLY = re.compile(rb"[!-9;-~]+:[^\r\n]*\r[!-9;-~]+:[^\n]*\Z")
 _PLAIN_ENCODINGS = ("", "7bit", "8bit", "binary")
-_SPLIT_OCTETS = 64 * 1024
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -80,7 +78,7 @@ class Scan:
     #: Why the structure is hostile; empty if it is not.
     hostile: str = ""
     #: How much of the limits is used up.
-    leaves: int = 0
+    entities: int = 0
     false_delimiters: int = 0
 
     def note(self, defect: str) -> None:
@@ -94,8 +92,8 @@ def scan(content: bytes) -> Scan:
     end = len(content)
     root = Entity(start=0, end=end)
     found = Scan(root=root)
-    found.hostile = _line_ends(content)
     _read_header(content, root, found, "text/plain")
+    _judge_line_ends(content, found)
     if root.start == end and not root.fields:
         found.note("the mail is empty")
     waiting = [root]
@@ -132,14 +130,19 @@ def find(root: Entity, path: str) -> Entity | None:
     return None
 
 
-def _line_ends(content: bytes) -> str:
-    if b"\r\r\n" in content[:_SPLIT_OCTETS] and _DOUBLED_CR.search(
-        content, 0, _SPLIT_OCTETS
-    ):
-        return "header and body are split by CR CR LF: no two programs would agree"
-    if b"\n" not in content[:1000] and _CR_ONLY.match(content, 0, _SPLIT_OCTETS):
-        return "lines end with a lone CR: no two programs would agree on the header"
-    return ""
+def _judge_line_ends(content: bytes, found: Scan) -> None:
+    """Notice a header section whose end is a matter of opinion.
+
+    RFC 5322 §2.3 forbids a CR without LF; programs differ in what they make of it.
+    """
+    start = found.root.start
+    if content.startswith(b"\r\r\n", start):
+        found.hostile = "header and body are split by CR CR LF: programs disagree there"
+    elif not start or b"\n" not in content[:1000]:
+        if _CR_ONLY.match(content, 0, HEADER_OCTETS):
+            found.hostile = "lines end with a lone CR: programs disagree on the header"
+    elif content.count(b"\r", 0, start) != content.count(b"\r\n", 0, start):
+        found.note("a lone CR in the header section")
 
 
 def _read_header(content: bytes, entity: Entity, found: Scan, default: str) -> None:
@@ -147,6 +150,9 @@ def _read_header(content: bytes, entity: Entity, found: Scan, default: str) -> N
     at, end = entity.start, entity.end
     limit = min(end, at + HEADER_OCTETS)
     fields = entity.fields
+    if indent := _INDENT.match(content, at, limit):
+        found.note("a blank line before the header section")
+        at = indent.end()
     while True:
         match = _FIELD.match(content, at, limit)
         if match is None:
@@ -184,15 +190,21 @@ def _read_type(entity: Entity, found: Scan, default: str) -> None:
         name = known.lower()
         if name == b"content-type" and not entity.parameters:
             declared, entity.parameters = parameters(raw_text(value))
-            declared = declared.lower()
-            if _TYPE.match(declared):
-                entity.content_type = declared
-            elif declared != "text":
-                entity.content_type = "application/octet-stream"
-                found.note("a Content-Type is malformed")
+            entity.content_type = _media_type(declared.lower(), found, default)
         elif name == b"content-transfer-encoding" and not entity.encoding:
             text = raw_text(value).lower()
             entity.encoding = text.partition(";")[0].strip("\"' ")
+
+
+def _media_type(declared: str, found: Scan, default: str) -> str:
+    """Return ``type/subtype``; a wrong one must not reach a browser (A07)."""
+    match = _TYPE.match(declared)
+    if match is None or match[0] != declared:
+        found.note("a Content-Type is malformed")
+    if match is not None:
+        return match[0]
+    # An absent type or subtype means text (RFC 2045 §5.2), as in ``text; …``.
+    return default if declared in ("", "text") else "application/octet-stream"
 
 
 def _split(content: bytes, entity: Entity, found: Scan) -> None:
@@ -203,11 +215,12 @@ def _split(content: bytes, entity: Entity, found: Scan) -> None:
             found.note("a multipart is encoded: not read as a tree (RFC 2045 §6.4)")
         elif _may_descend(entity, found):
             _split_multipart(content, entity, found)
-    elif kind == "message/rfc822" and entity.encoding in _PLAIN_ENCODINGS:
-        if _may_descend(entity, found):
-            _enclose(content, entity, found)
-    else:
-        found.leaves += 1
+    elif (
+        kind == "message/rfc822"
+        and entity.encoding in _PLAIN_ENCODINGS
+        and _may_descend(entity, found)
+    ):
+        _enclose(content, entity, found)
 
 
 def _may_descend(entity: Entity, found: Scan) -> bool:
@@ -217,7 +230,10 @@ def _may_descend(entity: Entity, found: Scan) -> bool:
         found.hostile = f"messages are nested more than {ENCLOSED_TOP} deep"
     elif entity.depth >= NESTING or entity.enclosed >= ENCLOSED:
         found.note("parts are nested very deep")
-    return not found.hostile and found.leaves < PARTS
+    if found.entities >= PARTS:
+        found.note(f"more than {PARTS} parts: the rest was not read")
+        return False
+    return not found.hostile
 
 
 def _enclose(content: bytes, entity: Entity, found: Scan) -> None:
@@ -227,6 +243,7 @@ def _enclose(content: bytes, entity: Entity, found: Scan) -> None:
     if not child.content_type.startswith("multipart/"):
         child.path += ".1"
     entity.children = [child]
+    found.entities += 1
 
 
 def _split_multipart(content: bytes, entity: Entity, found: Scan) -> None:
@@ -235,16 +252,19 @@ def _split_multipart(content: bytes, entity: Entity, found: Scan) -> None:
     if entity.content_type == "multipart/digest":
         default = "message/rfc822"
     prefix = f"{entity.path}." if entity.path else ""
+    found.entities += len(spans)
     for number, (start, end) in enumerate(spans, 1):
         child = Entity(start=start, end=end, path=f"{prefix}{number}")
         child.depth, child.enclosed = entity.depth + 1, entity.enclosed
         _read_header(content, child, found, default)
         entity.children.append(child)
     if not spans:
+        # The whole body is shown if it can be text, else it is an attachment.
         entity.content_type = "text/plain"
-        if b"\0" in content[entity.start : entity.end]:
+        entity.parameters = {}
+        if content.find(b"\0", entity.start, entity.end) >= 0:
             entity.content_type = "application/octet-stream"
-        found.leaves += 1
+            entity.parameters = {"name": "body.bin"}
 
 
 def _spans(content: bytes, entity: Entity, found: Scan) -> list[tuple[int, int]]:
@@ -273,7 +293,7 @@ def _delimited(
     # The delimiter's line break belongs to it, also to the first one: the octet
     # before a body is the LF of the blank line.
     at, opened = entity.start - 1, -1
-    room = PARTS - found.leaves
+    room = PARTS - found.entities
     while (at := content.find(needle, max(at, 0), entity.end)) >= 0:
         tail = _TAIL.match(content, at + len(needle), entity.end)
         if tail is None:
