@@ -55,7 +55,8 @@ def _database(config: Config, sections: Mapping[str, Node]) -> Iterator[Problem]
         return
     if not found:
         yield node.problem(
-            "'site.database' wants a URL", "write sqlite:///tickets.db or postgresql://…"
+            "'site.database' wants a URL",
+            "write sqlite:///tickets.db or postgresql://…",
         )
     elif kind not in _DATABASES:
         yield node.problem(
@@ -69,7 +70,9 @@ def _queue_names(sections: Mapping[str, Node]) -> Iterator[Problem]:
     for name, key in queues.keys.items() if queues is not None else ():
         folded = unicodedata.normalize("NFKC", name).casefold()
         if folded in seen:
-            yield key.problem(f"queue '{name}' differs from '{seen[folded]}' by case only")
+            yield key.problem(
+                f"queue '{name}' differs from '{seen[folded]}' by case only"
+            )
         seen[folded] = name
         if not all(part and part == part.strip() for part in name.split("::")):
             yield key.problem(
@@ -91,7 +94,9 @@ def _addresses(config: Config, sections: Mapping[str, Node]) -> Iterator[Problem
             if node is None or other == name:
                 continue
             place = node.list[position] if node.list is not None else node
-            yield place.problem(f"'{address}' is the address of queue '{other}' already")
+            yield place.problem(
+                f"'{address}' is the address of queue '{other}' already"
+            )
 
 
 def _listeners(config: Config, sections: Mapping[str, Node]) -> Iterator[Problem]:

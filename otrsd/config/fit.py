@@ -81,7 +81,9 @@ def _problem(
     return at.problem(*_words(at, name, detail))
 
 
-def _walk(node: Node, path: tuple[int | str, ...]) -> tuple[Node, Node | None, list[str]]:
+def _walk(
+    node: Node, path: tuple[int | str, ...]
+) -> tuple[Node, Node | None, list[str]]:
     """Follow ``path`` as far as the tree goes; also return the last key passed."""
     key: Node | None = None
     walked: list[str] = []
@@ -125,7 +127,9 @@ def _known_keys(model: type[BaseModel], path: tuple[int | str, ...]) -> list[str
     for step in path:
         here = _inside(here, step)
     found = _model_in(here)
-    return [] if found is None else [f.alias or n for n, f in found.model_fields.items()]
+    return (
+        [] if found is None else [f.alias or n for n, f in found.model_fields.items()]
+    )
 
 
 def _inside(annotation: Any, step: int | str) -> Any:

@@ -31,7 +31,7 @@ __all__ = [
     "load",
 ]
 
-_INCLUDE = ("config/*.yaml",)
+_INCLUDE = "config/*.yaml"
 #: Sections of named things: merged by name; the number is the depth of the names.
 _SECTIONS: Mapping[str, int] = {
     "site": 1,
@@ -79,9 +79,9 @@ def examine(path: Path, environ: Mapping[str, str]) -> Examined:
     first = _read(path, root, problems)
     if first is not None:
         documents.append(first)
-        for file in _included(first.root, root, problems):
-            if file != path and (more := _read(file, root, problems)) is not None:
-                documents.append(more)
+        files = [f for f in _included(first.root, root, problems) if f != path]
+        more = [_read(file, root, problems) for file in files]
+        documents.extend(document for document in more if document is not None)
     sources = tuple(document.root.source for document in documents)
     for document in documents:
         problems.extend(document.problems)
@@ -125,21 +125,17 @@ def _read(path: Path, root: Path, problems: list[Problem]) -> Document | None:
 
 def _included(top: Node, root: Path, problems: list[Problem]) -> list[Path]:
     """Return the drop-ins that ``include`` names, each once, in order."""
-    patterns: list[tuple[str, Node | None]] = [(text, None) for text in _INCLUDE]
     node = (top.map or {}).get("include")
-    if node is not None:
-        items = node.list if node.list is not None else (node,)
-        patterns = []
-        for item in items:
-            if isinstance(item.value, str) and item.value:
-                patterns.append((item.value, item))
-            else:
-                problems.append(item.problem("'include' wants names of files"))
+    if node is None:
+        return _matching(root, _INCLUDE)
     files: dict[Path, None] = {}
-    for pattern, item in patterns:
-        found = _matching(root, pattern)
-        if not found and item is not None and not set("*?[") & set(pattern):
-            problems.append(item.problem(f"there is no file '{pattern}'"))
+    for item in node.list if node.list is not None else (node,):
+        if not isinstance(item.value, str) or not item.value:
+            problems.append(item.problem("'include' wants names of files"))
+            continue
+        found = _matching(root, item.value)
+        if not found and not set("*?[") & set(item.value):
+            problems.append(item.problem(f"there is no file '{item.value}'"))
         files.update(dict.fromkeys(found))
     return list(files)
 
@@ -161,15 +157,11 @@ def _merge(documents: list[Document], problems: list[Problem]) -> dict[str, Node
             problems.append(top.problem("a file is a map of sections (name: value)"))
             continue
         for name, node in top.map.items():
-            key = top.keys[name]
             if name == "include" and document is documents[0]:
                 continue
+            key = top.keys[name]
             if name not in _SECTIONS:
-                known = [*_SECTIONS, "include"]
-                text = f"unknown section '{name}'"
-                if name == "include":
-                    text = "'include' stands in otrsd.yaml only"
-                problems.append(key.problem(text, did_you_mean(name, known[:-1])))
+                problems.append(_unknown_section(key))
             elif name in merged:
                 depth = _SECTIONS[name]
                 merged[name] = _join(merged[name], node, key, depth, problems)
@@ -178,9 +170,14 @@ def _merge(documents: list[Document], problems: list[Problem]) -> dict[str, Node
     return merged
 
 
-def _join(
-    one: Node, two: Node, key: Node, depth: int, problems: list[Problem]
-) -> Node:
+def _unknown_section(key: Node) -> Problem:
+    if key.text == "include":
+        return key.problem("'include' stands in otrsd.yaml only")
+    hint = did_you_mean(key.text, [*_SECTIONS, "include"])
+    return key.problem(f"unknown section '{key.text}'", hint)
+
+
+def _join(one: Node, two: Node, key: Node, depth: int, problems: list[Problem]) -> Node:
     """Join two maps; below ``depth`` the same name twice is an error."""
     if two.value is None:
         return one
@@ -219,7 +216,7 @@ def _build(
             sections[name] = resolve(sections[name], environ, root, problems)
     rules = _named(sections.pop("rules", None), "rules", problems)
     plugins = sections.get("plugins")
-    settings = _member(plugins, "settings", problems)
+    settings = _member(plugins, "settings")
     files = {source.name: source.text for source in sources}
     whole = Node(value=sections, keys=sections, source=sources[0], line=1, column=1)
     state = environ.get("OTRSD_STATE")
@@ -257,21 +254,17 @@ def _complete(config: Config, settings: Mapping[str, Node]) -> Config:
     )
 
 
-def _named(
-    node: Node | None, what: str, problems: list[Problem]
-) -> Mapping[str, Node]:
+def _named(node: Node | None, what: str, problems: list[Problem]) -> dict[str, Node]:
+    """Return a section's values; each stands where its name does."""
     if node is None or node.value is None:
         return {}
     if node.map is None:
         problems.append(node.problem(f"'{what}' wants a map (name: value)"))
         return {}
-    return node.map
+    return {name: value.named_by(node.keys[name]) for name, value in node.map.items()}
 
 
-def _member(
-    node: Node | None, name: str, problems: list[Problem]
-) -> Mapping[str, Node]:
+def _member(node: Node | None, name: str) -> Mapping[str, Node]:
+    """Return a map inside ``node``; fit() speaks about one that is no map."""
     inner = (node.map or {}).get(name) if node is not None else None
-    if inner is None or inner.map is None:
-        return {}
-    return _named(inner, name, problems)
+    return (inner.map or {}) if inner is not None else {}

@@ -19,6 +19,7 @@ from pydantic import (
     ConfigDict,
     Field,
     Strict,
+    model_validator,
 )
 
 from otrsd.config import values
@@ -41,6 +42,12 @@ class Model(BaseModel):
     """Frozen, and an unknown key is an error with its line."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _empty(cls, value: object) -> object:
+        """Let a name with nothing behind it stand for all defaults."""
+        return {} if value is None else value
 
 
 class Site(Model):

@@ -76,6 +76,10 @@ class Node:
         """Tell whether it is neither a map nor a list."""
         return not isinstance(self.value, (tuple, Mapping))
 
+    def named_by(self, key: Node) -> Node:
+        """Return the same value, standing where its name stands."""
+        return replace(self, line=key.line, column=key.column, width=key.width)
+
     def plain(self) -> object:
         """Return the value without places: dict, list or scalar."""
         if isinstance(self.value, tuple):
@@ -117,9 +121,7 @@ def read(source: Source) -> Document:
     empty = Node(value={}, source=source, line=1, column=1)
     if len(source.text) > MAX_CHARACTERS:
         text = f"the file has {len(source.text):,} characters, at most 1 MiB is read"
-        return Document(
-            root=empty, problems=(Problem(file=source.name, text=text),)
-        )
+        return Document(root=empty, problems=(Problem(file=source.name, text=text),))
     composer = _Composer(source)
     try:
         root = composer.document()
@@ -158,27 +160,34 @@ class _Composer:
     def _node(self, event: yaml.Event, depth: int) -> Node:
         if isinstance(event, yaml.AliasEvent):
             return self._alias(event)
+        if not isinstance(event, yaml.NodeEvent):
+            raise self._stop(event, "this can't be read as YAML")
         if depth > MAX_DEPTH:
             raise self._stop(event, f"nested deeper than {MAX_DEPTH} levels")
-        if event.tag is not None:
-            shown = event.tag.replace("tag:yaml.org,2002:", "!!")
-            self.problems.append(
-                self._at(event, f"tag '{shown}' is not allowed", "write the plain value")
-            )
+        self._refuse_tag(event)
         if event.anchor is not None:
             self._anchors[event.anchor] = None
-        if isinstance(event, yaml.ScalarEvent):
-            node, size = self._scalar(event), 1
-        elif isinstance(event, yaml.SequenceStartEvent):
-            node, size = self._sequence(event, depth)
-        else:
-            node, size = self._mapping(event, depth)
+        node, size = self._content(event, depth)
         if size > MAX_NODES:
             raise self._stop(event, "aliases make this value too large")
         self._sizes[id(node)] = size
         if event.anchor is not None:
             self._anchors[event.anchor] = node
         return node
+
+    def _content(self, event: yaml.NodeEvent, depth: int) -> tuple[Node, int]:
+        if isinstance(event, yaml.ScalarEvent):
+            return self._scalar(event), 1
+        if isinstance(event, yaml.SequenceStartEvent):
+            return self._sequence(event, depth)
+        return self._mapping(event, depth)
+
+    def _refuse_tag(self, event: yaml.NodeEvent) -> None:
+        tag = getattr(event, "tag", None)
+        if tag is not None:
+            shown = tag.replace("tag:yaml.org,2002:", "!!")
+            text = f"tag '{shown}' is not allowed"
+            self.problems.append(self._at(event, text, "write the plain value"))
 
     def _alias(self, event: yaml.AliasEvent) -> Node:
         self._aliases += 1
@@ -188,7 +197,7 @@ class _Composer:
             raise self._stop(
                 event,
                 f"alias '*{event.anchor}' names no anchor",
-                f"quote it if it is text: \"*{event.anchor}\"",
+                f'quote it if it is text: "*{event.anchor}"',
             )
         node = self._anchors[event.anchor]
         if node is None:
@@ -219,7 +228,9 @@ class _Composer:
             if key.text in keys:
                 first = keys[key.text]
                 self.problems.append(
-                    key.problem(f"key '{key.text}' stands twice (first in line {first.line})")
+                    key.problem(
+                        f"key '{key.text}' stands twice (first in line {first.line})"
+                    )
                 )
                 continue
             keys[key.text], values[key.text] = key, value
@@ -236,6 +247,8 @@ class _Composer:
         self, event: yaml.Event, value: Scalar | tuple[Node, ...] | dict[str, Node]
     ) -> Node:
         start, end = event.start_mark, event.end_mark
+        if start is None or end is None:
+            raise LocatedError([Problem(file=self._source.name, text="no marks")])
         one_line = start.line == end.line
         return Node(
             value=value,
@@ -248,9 +261,7 @@ class _Composer:
     def _at(self, event: yaml.Event, text: str, suggestion: str = "") -> Problem:
         return self._place(event, None).problem(text, suggestion)
 
-    def _stop(
-        self, event: yaml.Event, text: str, suggestion: str = ""
-    ) -> LocatedError:
+    def _stop(self, event: yaml.Event, text: str, suggestion: str = "") -> LocatedError:
         return LocatedError([*self.problems, self._at(event, text, suggestion)])
 
 
@@ -266,9 +277,14 @@ def core_scalar(text: str) -> Scalar:
     if _BASED.fullmatch(text):
         return int(text[2:], 8 if text[1] == "o" else 16)
     if _FLOAT.fullmatch(text):
-        return float(text.replace(".inf", "inf").replace(".Inf", "inf").replace(
-            ".INF", "inf").replace(".nan", "nan").replace(".NaN", "nan").replace(
-            ".NAN", "nan"))
+        return float(
+            text.replace(".inf", "inf")
+            .replace(".Inf", "inf")
+            .replace(".INF", "inf")
+            .replace(".nan", "nan")
+            .replace(".NaN", "nan")
+            .replace(".NAN", "nan")
+        )
     return text
 
 
@@ -281,18 +297,39 @@ _WORDS: tuple[tuple[str, str, str, bool], ...] = (
         "quote a value that has ': ' in it, or mend the indentation",
         False,
     ),
-    ("unknown escape", "unknown escape in double quotes",
-     "use single quotes, where a backslash is a backslash", False),
+    (
+        "unknown escape",
+        "unknown escape in double quotes",
+        "use single quotes, where a backslash is a backslash",
+        False,
+    ),
     ("scanning an alias", "'*' starts an alias", 'quote the value: "*…"', True),
     ("scanning an anchor", "'&' starts an anchor", 'quote the value: "&…"', True),
-    ("flow sequence", "the '[' that starts here is not closed, or a comma is missing",
-     "", True),
-    ("flow mapping", "the '{' that starts here is not closed, or a comma is missing",
-     "", True),
+    (
+        "flow sequence",
+        "the '[' that starts here is not closed, or a comma is missing",
+        "",
+        True,
+    ),
+    (
+        "flow mapping",
+        "the '{' that starts here is not closed, or a comma is missing",
+        "",
+        True,
+    ),
     ("could not find expected ':'", "a key without ':'", "write 'key: value'", True),
-    ("'-' indicator", "expected another '- ' item of the list", "mend the indentation",
-     False),
-    ("expected key", "expected a key here", "mend the indentation or the quotes", False),
+    (
+        "'-' indicator",
+        "expected another '- ' item of the list",
+        "mend the indentation",
+        False,
+    ),
+    (
+        "expected key",
+        "expected a key here",
+        "mend the indentation or the quotes",
+        False,
+    ),
 )
 
 

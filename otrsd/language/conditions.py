@@ -1,0 +1,202 @@
+"""``when:`` as it stands in YAML → a condition tree, or problems with their place.
+
+ux.md §2.2 is the table of forms. Sibling keys are And, a list of values is Or.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from otrsd.config.problem import Problem, did_you_mean
+from otrsd.config.yaml import Node
+from otrsd.language.regex import PatternError, prepare
+from otrsd.language.tree import ALWAYS, Not, Op, Test, Tree, both, either
+
+#: Fields whose values are addresses.
+ADDRESSES = ("from", "to", "cc", "envelope.from", "envelope.to")
+#: Fields whose values are text.
+TEXTS = ("subject", "body")
+#: What ``has:`` can ask for.
+HAS = ("attachment",)
+_HEADER = "header."
+_HEADER_NAME = re.compile(r"[!-9;-~]+")
+_JOINS = ("all", "any", "not")
+_DOMAIN = re.compile(r"[\w-]+(?:\.[\w-]+)+")
+#: Named operators that take one text or a list of texts.
+_OPERATORS: Mapping[str, Op] = {
+    "is": Op.EQUALS,
+    "contains": Op.CONTAINS,
+    "starts": Op.STARTS,
+    "ends": Op.ENDS,
+    "glob": Op.GLOB,
+    "regex": Op.REGEX,
+}
+
+
+@dataclass(slots=True, kw_only=True)
+class Conditions:
+    """Reads conditions; what is wrong gathers in ``problems``."""
+
+    #: Names of fields that plugins add.
+    match_fields: Iterable[str] = ()
+    problems: list[Problem] = field(default_factory=list)
+
+    def read(self, node: Node) -> Tree:
+        """Return the tree of a ``when:`` map."""
+        if node.map is None:
+            self._wrong(
+                node, "'when' wants a map of conditions", "write {subject: invoice}"
+            )
+            return ALWAYS
+        if not node.map:
+            self._wrong(
+                node, "this condition is empty", "leave 'when' out to match every mail"
+            )
+        return both(
+            [self._entry(node.keys[name], value) for name, value in node.map.items()]
+        )
+
+    def _entry(self, key: Node, value: Node) -> Tree:
+        name = key.text.lower()
+        if name in {"all", "any"}:
+            return self._join(key, value)
+        if name == "not":
+            return Not(part=self.read(value))
+        if name == "has":
+            return self._has(value)
+        if not self._is_field(key, name):
+            return ALWAYS
+        return self._value(name, value)
+
+    def _is_field(self, key: Node, name: str) -> bool:
+        if name.startswith(_HEADER):
+            if _HEADER_NAME.fullmatch(name.removeprefix(_HEADER)):
+                return True
+            self._wrong(key, f"'{key.text}' names no header field")
+            return False
+        known = [*ADDRESSES, *TEXTS, *self.match_fields]
+        if name in known:
+            return True
+        near = did_you_mean(name, [*known, *_JOINS, "has"])
+        hint = near or "fields: from, to, cc, subject, body, header.NAME …"
+        self._wrong(key, f"unknown field '{key.text}'", hint)
+        return False
+
+    def _join(self, key: Node, value: Node) -> Tree:
+        parts: list[Tree] = []
+        if value.list is not None:
+            parts = [self.read(item) for item in value.list]
+        elif value.map is not None:
+            # any: {subject: x, from: y} reads as a list of its members.
+            parts = [self._entry(value.keys[n], v) for n, v in value.map.items()]
+        if not parts:
+            self._wrong(value, f"'{key.text}' wants a list of conditions")
+            return ALWAYS
+        return both(parts) if key.text.lower() == "all" else either(parts)
+
+    def _has(self, value: Node) -> Tree:
+        items = value.list if value.list is not None else (value,)
+        for item in items:
+            if item.text not in HAS:
+                self._wrong(
+                    item, f"'has' knows no '{item.text}'", did_you_mean(item.text, HAS)
+                )
+        return both([Test(field="has", op=Op.EQUALS, value=i.text) for i in items])
+
+    def _value(self, name: str, value: Node) -> Tree:
+        """Read what stands behind a field: text, list or named operators."""
+        if value.list is not None:
+            if not value.list:
+                self._wrong(value, f"'{name}' has an empty list")
+            return either([self._value(name, item) for item in value.list])
+        if value.map is not None:
+            return self._operators(name, value)
+        if value.value is None or value.text == "":
+            self._wrong(
+                value,
+                f"'{name}' has no value",
+                'write "*" for "is there", or "=" for "is empty"',
+            )
+            return ALWAYS
+        read = self._address if name in ADDRESSES else self._text
+        return read(name, value, value.text)
+
+    def _operators(self, name: str, value: Node) -> Tree:
+        parts: list[Tree] = []
+        for word, inner in (value.map or {}).items():
+            if word == "not":
+                parts.append(Not(part=self._value(name, inner)))
+            elif word in _OPERATORS:
+                parts.append(self._operator(name, _OPERATORS[word], inner))
+            else:
+                self._wrong(
+                    value.keys[word],
+                    f"unknown operator '{word}' for '{name}'",
+                    did_you_mean(word, [*_OPERATORS, "not"])
+                    or f"operators: not, {', '.join(_OPERATORS)}",
+                )
+        if not value.map:
+            self._wrong(value, f"'{name}' has an empty map")
+        return both(parts)
+
+    def _operator(self, name: str, op: Op, value: Node) -> Tree:
+        if value.list is not None:
+            return either([self._operator(name, op, item) for item in value.list])
+        if value.map is not None or value.value is None:
+            self._wrong(value, f"'{op}' wants text or a list of texts")
+            return ALWAYS
+        if op is Op.REGEX:
+            return self._regex(name, value, 0)
+        return Test(field=name, op=op, value=value.text)
+
+    def _address(self, name: str, node: Node, text: str) -> Tree:
+        """Read the short form of an address field; the first form that fits."""
+        forms: tuple[tuple[bool, Callable[[], Tree]], ...] = (
+            (
+                text.startswith("@") and "*" not in text,
+                lambda: Test(field=name, op=Op.DOMAIN, value=text[1:]),
+            ),
+            (
+                not text.startswith(("=", "/")) and bool({"*", "?"} & set(text)),
+                lambda: self._glob(name, text),
+            ),
+            (
+                not text.startswith(("=", "/")) and "@" in text and " " not in text,
+                lambda: Test(field=name, op=Op.ADDRESS, value=text),
+            ),
+            (
+                bool(_DOMAIN.fullmatch(text)),
+                lambda: Test(field=name, op=Op.DOMAIN_TREE, value=text),
+            ),
+        )
+        made = next((make() for fits, make in forms if fits), None)
+        return made if made is not None else self._text(name, node, text)
+
+    def _text(self, name: str, node: Node, text: str) -> Tree:
+        """Read the short form of a text field."""
+        if text.startswith("="):
+            return Test(field=name, op=Op.EQUALS, value=text[1:])
+        if text.startswith("/") and len(text) > 1:
+            return self._regex(name, node, 0)
+        if "*" in text:
+            return self._glob(name, text)
+        return Test(field=name, op=Op.CONTAINS, value=text)
+
+    def _glob(self, name: str, text: str) -> Tree:
+        if not text.strip("*"):
+            return Test(field=name, op=Op.PRESENT)
+        return Test(field=name, op=Op.GLOB, value=text)
+
+    def _regex(self, name: str, node: Node, offset: int) -> Tree:
+        try:
+            return Test(field=name, op=Op.REGEX, value=prepare(node.text))
+        except PatternError as error:
+            self.problems.append(
+                node.problem(f"in regex: {error}", offset=offset + error.offset)
+            )
+            return ALWAYS
+
+    def _wrong(self, node: Node, text: str, suggestion: str = "") -> None:
+        self.problems.append(node.problem(text, suggestion))
