@@ -1,0 +1,127 @@
+"""Log lines: one event a line, written so that a log can never stop mail.
+
+In: a level, the event's name, fields. Out: ``time level event key=value …``, or a
+JSON object with ``OTRSD_LOG=json``, by one write. Control characters, ESC and
+bidirectional overrides are made visible. A full disk, a closed terminal or a reader
+that has fallen asleep costs the line, never the caller; how many lines were lost is
+said in the next one that gets through. The supervisor writes here directly; every
+other process does so through structlog (:mod:`otrsd.daemon.log`).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import select
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+from otrsd.clock import Clock
+
+LEVELS = ("debug", "info", "warning", "error", "critical")
+#: A longer value is cut: a mail's text has no place in a log.
+_LONGEST_VALUE = 2000
+#: C0 and C1 controls, soft hyphen, zero width, bidi marks and overrides, surrogates.
+_HIDDEN = re.compile(
+    "[\x00-\x1f\x7f-\x9f\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff"
+    "\ud800-\udfff]"
+)
+_PLAIN = re.compile(r"[^\s\"=\\]+\Z")
+
+
+class Lines:
+    """Where this process writes its log lines."""
+
+    def __init__(
+        self,
+        descriptor: int,
+        clock: Clock,
+        *,
+        as_json: bool = False,
+        level: str = "info",
+        process: str = "",
+    ) -> None:
+        self._descriptor = descriptor
+        self._clock = clock
+        self._as_json = as_json
+        self._least = LEVELS.index(level)
+        self._process = {"process": process} if process else {}
+        self._lost = 0
+
+    def renamed(self, process: str) -> Lines:
+        """Return the same log for the process ``process``."""
+        return Lines(
+            self._descriptor,
+            self._clock,
+            as_json=self._as_json,
+            level=LEVELS[self._least],
+            process=process,
+        )
+
+    def wants(self, level: str) -> bool:
+        """Tell whether lines of ``level`` are written at all."""
+        return LEVELS.index(level) >= self._least
+
+    def write(self, level: str, event: str, /, **fields: Any) -> None:
+        """Write one line, or lose it; never raises and never waits."""
+        if self.wants(level):
+            # A field whose str() raises costs its line as a full disk does.
+            with suppress(Exception):
+                self._put(self._line(level, event, {**self._process, **fields}))
+                return
+            self._lost += 1
+
+    def info(self, event: str, /, **fields: Any) -> None:
+        """Write what happened."""
+        self.write("info", event, **fields)
+
+    def warning(self, event: str, /, **fields: Any) -> None:
+        """Write what was put right, and should not happen again."""
+        self.write("warning", event, **fields)
+
+    def error(self, event: str, /, **fields: Any) -> None:
+        """Write what somebody has to look at."""
+        self.write("error", event, **fields)
+
+    def _line(self, level: str, event: str, fields: Mapping[str, Any]) -> str:
+        time = self._clock.now().isoformat(timespec="milliseconds")
+        head = {"time": time.replace("+00:00", "Z"), "level": level, "event": event}
+        if self._lost:
+            fields = {**fields, "lines_lost": self._lost}
+        if self._as_json:
+            return json.dumps({**head, **fields}, default=visible)
+        said = [f"{key}={_quoted(value)}" for key, value in fields.items()]
+        return " ".join([head["time"], level, visible(event), *said])
+
+    def _put(self, line: str) -> None:
+        poll = select.poll()
+        poll.register(self._descriptor, select.POLLOUT)
+        if not poll.poll(0):
+            raise BlockingIOError
+        os.write(self._descriptor, line.encode("utf-8", "replace") + b"\n")
+        self._lost = 0
+
+
+def visible(value: object) -> str:
+    """Return ``value`` as text in which every character can be seen."""
+    text = str(value)
+    if len(text) > _LONGEST_VALUE:
+        text = text[:_LONGEST_VALUE] + "…"
+    return _HIDDEN.sub(_escape, text)
+
+
+def _escape(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    named = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}.get(found[0])
+    return named or (f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}")  # noqa: PLR2004 - where two hex digits end
+
+
+def _quoted(value: object) -> str:
+    if value is None or isinstance(value, bool | int | float):
+        return str(value)
+    text = visible(value)
+    if _PLAIN.match(text):
+        return text
+    return '"' + text.replace('"', '\\"') + '"'

@@ -1,0 +1,290 @@
+"""The supervisor: starts the template, restarts what dies, stops in order.
+
+It imports nothing heavy and no plugin, so that nothing a plugin does can end it.
+``run`` returns the exit code: 0 after an ordered stop, 75 where another daemon has
+the state folder, 78 where a role says so before the daemon was ever ready, else the
+code of the error that ``prepare`` raised. While nothing happens it wakes four times
+a second, to look at the steps in hand.
+"""
+
+from __future__ import annotations
+
+import os
+import selectors
+from collections.abc import Mapping
+from pathlib import Path
+
+from otrsd.clock import Clock
+from otrsd.daemon import lock
+from otrsd.daemon.backoff import Backoff
+from otrsd.daemon.children import Child, Death, cause_of
+from otrsd.daemon.generation import Generation, Surroundings
+from otrsd.daemon.halt import STOP_SECONDS, Halt
+from otrsd.daemon.lines import Lines, visible
+from otrsd.daemon.notify import Notifier
+from otrsd.daemon.roles import Prepare
+from otrsd.daemon.signals import Signals
+from otrsd.daemon.status import DaemonStatus, StatusFile
+
+_TICK_SECONDS = 0.25
+#: A longer gap between two looks means that the machine stood still, not the child.
+_GAP_SECONDS = 2.0
+#: What the template gets to end after its last child.
+_TEMPLATE_SECONDS = 2.0
+#: EX_CONFIG: a role that ends with it at the start will not do better next time.
+_FINAL_CODE = 78
+
+
+class Supervisor:
+    """One daemon on one state folder."""
+
+    def __init__(
+        self,
+        prepare: Prepare,
+        *,
+        state: Path,
+        log: Lines,
+        clock: Clock,
+        environ: Mapping[str, str],
+        stop_seconds: float = STOP_SECONDS,
+    ) -> None:
+        self._prepare = prepare
+        self._state = state
+        self._log = log
+        self._clock = clock
+        self._notifier = Notifier(environ)
+        self._status = StatusFile(state)
+        self._stop_seconds = stop_seconds
+        self._signals = Signals()
+        self._selector = selectors.DefaultSelector()
+        self._since = clock.now()
+        self._generation: Generation | None = None
+        self._backoff = Backoff()
+        #: Monotonic time at which a new template is due.
+        self._due = 0.0
+        self._halt: Halt | None = None
+        self._halt_code = 0
+        self._was_ready = False
+        self._exit_code: int | None = None
+        self._looked = clock.monotonic()
+        self._patient_until = 0.0
+        self._next_sign_of_life = 0.0
+
+    def run(self) -> int:
+        """Supervise until a stop is asked for; return the exit code."""
+        try:
+            self._state.mkdir(mode=0o700, parents=True, exist_ok=True)
+            held = lock.take(self._state)
+        except (lock.AlreadyRunningError, OSError) as error:
+            self._log.error("daemon.refused", cause=error)
+            return getattr(error, "exit_code", 1)
+        with held, self._signals.listening(), self._selector:
+            self._selector.register(self._signals, selectors.EVENT_READ)
+            try:
+                while self._exit_code is None:
+                    self._turn()
+            finally:
+                self._end()
+        return self._exit_code
+
+    def _turn(self) -> None:
+        self._sleep()
+        self._obey_signals()
+        self._hear_template()
+        if self._halt is None:
+            self._start_due()
+        self._end_overruns()
+        self._advance_halt()
+        self._tell()
+
+    # Waiting and signals.
+
+    def _sleep(self) -> None:
+        now = self._clock.monotonic()
+        dues = [self._due] if self._generation is None else []
+        if self._generation and self._halt is None:
+            children = self._generation.children.values()
+            dues += [child.due for child in children if not child.ordered]
+        self._selector.select(max(0.0, min([_TICK_SECONDS, *(d - now for d in dues)])))
+        self._signals.drain()
+
+    def _obey_signals(self) -> None:
+        if self._signals.hangups:
+            self._signals.hangups = 0
+            self._log.warning(
+                "daemon.reload_refused",
+                cause="a running daemon can't take a new configuration yet; restart it",
+            )
+        if not self._signals.stops:
+            return
+        now = self._clock.monotonic()
+        if self._halt is None:
+            self._begin_halt(now)
+        if self._halt is not None:
+            self._halt.hear(self._signals.stops, now)
+
+    # The template and its children.
+
+    def _fork_template(self) -> None:
+        foreign = (self._signals.fileno(), self._selector_fileno())
+        around = Surroundings(
+            prepare=self._prepare,
+            log=self._log,
+            clock=self._clock,
+            wake=self._signals.wake,
+            foreign=tuple(each for each in foreign if each >= 0),
+        )
+        self._generation = Generation(around)
+        self._selector.register(self._generation.wire, selectors.EVENT_READ)
+
+    def _selector_fileno(self) -> int:
+        fileno = getattr(self._selector, "fileno", None)
+        return int(fileno()) if fileno else -1
+
+    def _hear_template(self) -> None:
+        generation = self._generation
+        if generation is None:
+            return
+        for death, code in generation.hear():
+            self._bury(death, code)
+        if generation.wire.ended:
+            self._template_ended(generation)
+
+    def _bury(self, death: Death, code: int) -> None:
+        work = death.in_hand
+        fields = {
+            "name": death.name,
+            "pid": death.pid,
+            "cause": death.cause,
+            "seconds_alive": death.seconds_alive,
+        }
+        if self._halt is not None:
+            level = "info" if code == 0 else "warning"
+            self._log.write(level, "child.ended", **fields)
+            return
+        held = {
+            "stage": work.stage,
+            "plugin": work.plugin,
+            "spool_id": work.spool_id,
+            "alone": work.alone,
+        }
+        if work.stage:
+            fields |= {key: value for key, value in held.items() if value}
+        if code == _FINAL_CODE and not self._was_ready:
+            self._log.error("child.refused", **fields)
+            self._begin_halt(self._clock.monotonic(), exit_code=code)
+            return
+        self._log.error("child.died", **fields, restart_in=death.restart_in)
+
+    def _template_ended(self, generation: Generation) -> None:
+        self._selector.unregister(generation.wire)
+        lived = self._clock.monotonic() - generation.born
+        refused = generation.refused
+        code = generation.wreck()
+        self._generation = None
+        if refused is not None:
+            for line in refused.text.splitlines():
+                self._log.error("daemon.not_prepared", cause=line)
+        if refused is not None and not self._was_ready:
+            self._exit_code = refused.exit_code
+            return
+        delay = self._backoff.delay(lived)
+        self._due = self._clock.monotonic() + delay
+        self._log.error("template.died", cause=cause_of(code), restart_in=delay)
+
+    def _start_due(self) -> None:
+        now = self._clock.monotonic()
+        if self._generation is None:
+            if self._exit_code is None and now >= self._due:
+                self._fork_template()
+            return
+        for child in self._generation.children.values():
+            if not child.ordered and now >= child.due:
+                self._generation.start(child)
+
+    def _end_overruns(self) -> None:
+        now = self._clock.monotonic()
+        gap, self._looked = now - self._looked, now
+        if gap > _GAP_SECONDS:
+            # Nobody ran in between; the children get the lost time again.
+            self._patient_until = now + gap
+        if self._generation is None or now < self._patient_until:
+            return
+        for child in self._generation.living():
+            held = child.in_hand()
+            if held and held.overran(now) and not child.killed_for:
+                reason = f"overran {held.work.limit:g} s in {held.work.stage}"
+                self._generation.kill(child, reason)
+
+    # The stop.
+
+    def _begin_halt(self, now: float, *, exit_code: int = 0) -> None:
+        children = self._generation.children.values() if self._generation else ()
+        ranks = [child.line.stop for child in children]
+        self._halt = Halt(now, ranks, self._stop_seconds)
+        self._halt_code = exit_code
+        self._log.info("daemon.stopping")
+        self._notifier.send("STOPPING=1")
+
+    def _advance_halt(self) -> None:
+        if self._halt is None or self._exit_code is not None:
+            return
+        now = self._clock.monotonic()
+        generation = self._generation
+        living = generation.living() if generation else []
+        if generation is None or not living or self._halt.beyond_hope(now):
+            self._exit_code = self._halt_code
+            return
+        orders = self._halt.orders(living, now)
+        for child in orders.ask:
+            self._ask(generation, child)
+        for child in orders.kill:
+            self._log.warning("child.killed", name=child.line.name, pid=child.pid)
+            generation.kill(child, "did not stop in time")
+
+    def _ask(self, generation: Generation, child: Child) -> None:
+        self._log.info("child.stopping", name=child.line.name, pid=child.pid)
+        generation.stop(child)
+
+    def _end(self) -> None:
+        generation = self._generation
+        if generation is not None:
+            self._selector.unregister(generation.wire)
+            if generation.loaded and not generation.living():
+                # The end of its stream ends it.
+                generation.wire.close()
+                self._await_template(generation)
+            generation.wreck()
+        self._status.remove()
+        self._log.info("daemon.stopped")
+
+    def _await_template(self, generation: Generation) -> None:
+        deadline = self._clock.monotonic() + _TEMPLATE_SECONDS
+        while generation.reap() is None and self._clock.monotonic() < deadline:
+            self._selector.select(_TICK_SECONDS)
+            self._signals.drain()
+
+    # What others see.
+
+    def _tell(self) -> None:
+        now = self._clock.monotonic()
+        generation = self._generation
+        if not self._was_ready and generation and generation.ready():
+            self._was_ready = self._halt is None
+            self._log.info("daemon.ready", processes=len(generation.children))
+            self._notifier.send("READY=1", f"MAINPID={os.getpid()}")
+        if self._notifier.watchdog_seconds and now >= self._next_sign_of_life:
+            self._next_sign_of_life = now + self._notifier.watchdog_seconds
+            self._notifier.send("WATCHDOG=1")
+        if self._status.due(now):
+            self._status.show(self._picture(), now)
+
+    def _picture(self) -> DaemonStatus:
+        children = self._generation.children.values() if self._generation else ()
+        state = "ready" if self._was_ready else "starting"
+        return DaemonStatus(
+            pid=os.getpid(),
+            state="stopping" if self._halt else state,
+            since=self._since.isoformat(timespec="seconds"),
+            processes=tuple(child.status() for child in children),
+        )
