@@ -6,12 +6,13 @@ ux.md §2.2 is the table of forms. Sibling keys are And, a list of values is Or.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from otrsd.config.problem import Problem, did_you_mean
 from otrsd.config.yaml import Node
 from otrsd.language.regex import PatternError, prepare
+from otrsd.language.short import address_test, glob_test
 from otrsd.language.tree import ALWAYS, Not, Op, Test, Tree, both, either
 
 #: Fields whose values are addresses.
@@ -23,7 +24,6 @@ HAS = ("attachment",)
 _HEADER = "header."
 _HEADER_NAME = re.compile(r"[!-9;-~]+")
 _JOINS = ("all", "any", "not")
-_DOMAIN = re.compile(r"[\w-]+(?:\.[\w-]+)+")
 #: Named operators that take one text or a list of texts.
 _OPERATORS: Mapping[str, Op] = {
     "is": Op.EQUALS,
@@ -120,8 +120,10 @@ class Conditions:
                 'write "*" for "is there", or "=" for "is empty"',
             )
             return ALWAYS
-        read = self._address if name in ADDRESSES else self._text
-        return read(name, value, value.text)
+        if len(value.text) > 1 and value.text.startswith("/"):
+            return self._regex(name, value)
+        short = address_test if name in ADDRESSES else _text_test
+        return short(name, value.text)
 
     def _operators(self, name: str, value: Node) -> Tree:
         parts: list[Tree] = []
@@ -148,55 +150,29 @@ class Conditions:
             self._wrong(value, f"'{op}' wants text or a list of texts")
             return ALWAYS
         if op is Op.REGEX:
-            return self._regex(name, value, 0)
+            return self._regex(name, value)
         return Test(field=name, op=op, value=value.text)
 
-    def _address(self, name: str, node: Node, text: str) -> Tree:
-        """Read the short form of an address field; the first form that fits."""
-        forms: tuple[tuple[bool, Callable[[], Tree]], ...] = (
-            (
-                text.startswith("@") and "*" not in text,
-                lambda: Test(field=name, op=Op.DOMAIN, value=text[1:]),
-            ),
-            (
-                not text.startswith(("=", "/")) and bool({"*", "?"} & set(text)),
-                lambda: self._glob(name, text),
-            ),
-            (
-                not text.startswith(("=", "/")) and "@" in text and " " not in text,
-                lambda: Test(field=name, op=Op.ADDRESS, value=text),
-            ),
-            (
-                bool(_DOMAIN.fullmatch(text)),
-                lambda: Test(field=name, op=Op.DOMAIN_TREE, value=text),
-            ),
-        )
-        made = next((make() for fits, make in forms if fits), None)
-        return made if made is not None else self._text(name, node, text)
-
-    def _text(self, name: str, node: Node, text: str) -> Tree:
-        """Read the short form of a text field."""
-        if text.startswith("="):
-            return Test(field=name, op=Op.EQUALS, value=text[1:])
-        if text.startswith("/") and len(text) > 1:
-            return self._regex(name, node, 0)
-        if "*" in text:
-            return self._glob(name, text)
-        return Test(field=name, op=Op.CONTAINS, value=text)
-
-    def _glob(self, name: str, text: str) -> Tree:
-        if not text.strip("*"):
-            return Test(field=name, op=Op.PRESENT)
-        return Test(field=name, op=Op.GLOB, value=text)
-
-    def _regex(self, name: str, node: Node, offset: int) -> Tree:
+    def _regex(self, name: str, node: Node) -> Tree:
         try:
             return Test(field=name, op=Op.REGEX, value=prepare(node.text))
         except PatternError as error:
             self.problems.append(
-                node.problem(f"in regex: {error}", offset=offset + error.offset)
+                node.problem(f"in regex: {error}", offset=error.offset)
             )
             return ALWAYS
 
     def _wrong(self, node: Node, text: str, suggestion: str = "") -> None:
         self.problems.append(node.problem(text, suggestion))
+
+
+def _text_test(field: str, text: str) -> Test:
+    """Return what the short form ``text`` asks of a text field.
+
+    A question mark is an ordinary character here: ``subject: any news?``.
+    """
+    if text.startswith("="):
+        return Test(field=field, op=Op.EQUALS, value=text[1:])
+    if "*" in text:
+        return glob_test(field, text)
+    return Test(field=field, op=Op.CONTAINS, value=text)

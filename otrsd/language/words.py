@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from otrsd.language.evaluate import View, compile_tree
-from otrsd.language.tree import And, Not, Op, Test, Tree
+from otrsd.language.tree import And, Not, Op, Or, Test, Tree
 
 #: Op → words where it holds, words where it does not.
 _WORDS: Mapping[Op, tuple[str, str]] = {
@@ -38,7 +38,22 @@ def why(tree: Tree, view: View) -> tuple[bool, str]:
             return holds, words
     if not found:
         return not deciding, "no condition: every mail"
+    if deciding and (words := _none_of(tree, view)):
+        return False, words
     return not deciding, _joined([words for _, words in found])
+
+
+def _none_of(tree: And | Or, view: View) -> str:
+    """Return ``subject contains none of 'a', 'b'`` for tests of one kind."""
+    tests = [part for part in tree.parts if isinstance(part, Test)]
+    kinds = {(test.field, test.op) for test in tests}
+    if len(tests) < len(tree.parts) or len(kinds) != 1:
+        return ""
+    ((field, op),) = kinds
+    if op not in _WORDS or op is Op.REGEX or not view.texts(field):
+        return ""
+    listed = _joined([f"'{test.value}'" for test in tests])
+    return f"{field} {_WORDS[op][0]} none of {listed}"
 
 
 def _test(test: Test, view: View) -> tuple[bool, str]:
