@@ -5,8 +5,8 @@ implementation asked. pluggy keeps the register and the order; the calls are mad
 here, because pluggy ends the whole call at the first exception. An implementation
 that raises anything at all (``SystemExit`` and ``CancelledError`` too), or returns
 what its contract forbids, yields an answer with ``failure`` set; nothing of it
-reaches the caller. What may pass are the caller's own errors (``reraise``): a
-database that is away under ``tickets`` is not the plugin's fault.
+reaches the caller. What does pass is an error of core's own ``tickets`` below a
+plugin: a database that is away is not the plugin's fault, and ends the transaction.
 
 Order: as in ``plugins``; ``tryfirst`` and ``trylast`` of pluggy move one hook.
 """
@@ -14,14 +14,13 @@ Order: as in ``plugins``; ``tryfirst`` and ``trylast`` of pluggy move one hook.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
 import pluggy
 
 from otrsd import hookspecs, results
 from otrsd.clock import SystemClock
-from otrsd.errors import DatabaseAwayError
 from otrsd.implementations import accepted_names, described, parameter_names
 from otrsd.loading import Loaded, Plugin, load_plugins
 from otrsd.model.changes import Changes, Draft, PluginState, Tickets
@@ -29,6 +28,7 @@ from otrsd.model.envelope import Envelope
 from otrsd.model.event import Event
 from otrsd.model.mail import Mail
 from otrsd.model.verdict import Verdict
+from otrsd.reading import Reading
 
 __all__ = ["Answer", "Hooks", "Loaded", "Plugin", "Watch", "load_plugins"]
 
@@ -72,12 +72,10 @@ class Hooks:
         watch: Watch | None = None,
         *,
         monotonic: Callable[[], float] | None = None,
-        reraise: tuple[type[BaseException], ...] = (DatabaseAwayError,),
     ) -> None:
         self.plugins = tuple(plugins)
         self._watch = watch
         self._monotonic = monotonic or SystemClock().monotonic
-        self._reraise = reraise
         self._implementations = dict(_registered(self.plugins))
 
     def has(self, hook: str) -> bool:
@@ -119,12 +117,10 @@ class Hooks:
         """Ask ``find_ticket`` until one has an opinion; ``tickets`` by plugin name."""
         answers = []
         for item in self._asked("find_ticket", skip):
-            values = {
-                "mail": mail,
-                "envelope": envelope,
-                "tickets": tickets(item.plugin),
-            }
+            reading = Reading(tickets(item.plugin))
+            values = {"mail": mail, "envelope": envelope, "tickets": reading}
             answers.append(self._ask("find_ticket", item, values, results.ticket_id))
+            _raise_if_broken(reading)
             if answers[-1].value is not None:
                 break
         return tuple(answers)
@@ -158,20 +154,27 @@ class Hooks:
         """Ask ``amend_ticket`` of all; ``draft`` makes one bound to that plugin."""
         answers = []
         for item in self._asked("amend_ticket", skip):
-            values = {"mail": mail, "envelope": envelope, "draft": draft(item.plugin)}
+            own = draft(item.plugin)
+            reading = Reading(own.tickets)
+            own = replace(own, tickets=reading)
+            values = {"mail": mail, "envelope": envelope, "draft": own}
             answers.append(self._ask("amend_ticket", item, values, results.changes))
+            _raise_if_broken(reading)
         return tuple(answers)
 
     def on_due(
         self, plugin: str, key: str, state: PluginState, tickets: Tickets
     ) -> tuple[Answer[tuple[Changes, ...]], ...]:
         """Tell ``plugin`` alone that its row ``key`` is due."""
-        values = {"key": key, "state": state, "tickets": tickets}
-        return tuple(
+        reading = Reading(tickets)
+        values = {"key": key, "state": state, "tickets": reading}
+        answers = tuple(
             self._ask("on_due", item, values, results.changes)
             for item in self._implementations["on_due"]
             if item.plugin == plugin
         )
+        _raise_if_broken(reading)
+        return answers
 
     def on_event(self, plugin: str, event: Event) -> tuple[Answer[None], ...]:
         """Tell ``plugin`` alone about a committed change."""
@@ -213,8 +216,6 @@ class Hooks:
         start = self._monotonic()
         try:
             value = checked(item.call(**{name: values[name] for name in item.names}))
-        except self._reraise:
-            raise
         # Whatever a plugin raises is its failure: SystemExit, KeyboardInterrupt and
         # CancelledError too. A real stop never arrives here as an exception.
         except BaseException as error:  # noqa: BLE001 - see the comment above
@@ -224,6 +225,11 @@ class Hooks:
             if self._watch is not None:
                 self._watch("", "")
         return Answer(plugin=item.plugin, value=value, failure=failure, seconds=seconds)
+
+
+def _raise_if_broken(reading: Reading) -> None:
+    if reading.broken is not None:
+        raise reading.broken
 
 
 def _registered(
