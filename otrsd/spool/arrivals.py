@@ -61,13 +61,18 @@ def _row(seq: int, arrival: Arrival) -> tuple[object, ...]:
         seq,
         arrival.id,
         "held" if arrival.held else "incoming",
-        envelope.order_key,
+        _storable(envelope.order_key),
         envelope.received_at.timestamp(),
         arrival.sha256,
         arrival.size,
-        envelope.to_json(),
+        _storable(envelope.to_json()),
         arrival.held,
     )
+
+
+def _storable(text: str) -> str:
+    """Return ``text`` without lone surrogates, which SQLite can't store."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
 def _sort_out(
