@@ -33,6 +33,15 @@ _AWAY = ("locked", "disk i/o error", "unable to open", "readonly", "full", "busy
 _AWAY_MARIADB = frozenset({0, 1040, 1053, 2002, 2003, 2006, 2013, 2055})
 #: Classes of SQLSTATE: connection, operator intervention, insufficient resources.
 _AWAY_POSTGRESQL = ("08", "57P", "53")
+#: Seconds (milliseconds where the name says so) until a silent server is away.
+_PATIENCE: dict[str, dict[str, Any]] = {
+    "postgresql": {
+        "connect_timeout": 5,
+        "tcp_user_timeout": 10_000,
+        "options": "-c lock_timeout=15s -c statement_timeout=30s",
+    },
+    "mysql": {"connect_timeout": 5, "read_timeout": 30, "write_timeout": 30},
+}
 
 
 class Database:
@@ -114,6 +123,9 @@ class Database:
             return self._make_sqlite()
         return sa.create_engine(
             self.url,
+            # A server that hangs must become one that is away, before the
+            # supervisor ends the worker that waits for it.
+            connect_args=_PATIENCE.get(self.dialect, {}),
             poolclass=QueuePool,
             pool_size=2,
             max_overflow=4,

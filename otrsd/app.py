@@ -1,0 +1,169 @@
+"""The composition root: configuration → plugins → language → database → App.
+
+Everything a process needs hangs on one :class:`App`, made by :func:`load`; tests
+make their own. Nothing is opened by making it: databases, the spool and the index
+are opened at their first use, so that a process may fork afterwards.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from otrsd.clock import Clock
+from otrsd.config.load import examine as examine_files
+from otrsd.config.models import Config
+from otrsd.config.problem import LocatedError, Problem, Severity
+from otrsd.config.routes import Routes
+from otrsd.desk.numbers import Numbers
+from otrsd.desk.unit import Desk
+from otrsd.errors import ConfigError
+from otrsd.hooks import Hooks, load_plugins
+from otrsd.language.rules import Rules, compile_rules
+from otrsd.postmaster.parts import Postmaster
+from otrsd.search.whoosh import WhooshIndex
+from otrsd.spool import Spool
+from otrsd.store.engine import Database
+
+#: Octets of the key that the history's chain is made with.
+KEY_OCTETS = 32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class App:
+    """One site, composed."""
+
+    config: Config
+    clock: Clock
+    hooks: Hooks
+    rules: Rules
+    routes: Routes
+    database: Database
+    spool: Spool
+    index: WhooshIndex
+
+    @property
+    def state(self) -> Path:
+        """Return the folder of everything this node keeps."""
+        return self.config.state
+
+    def desk(self) -> Desk:
+        """Return the desk; makes the history's key where there is none yet."""
+        site = self.config.site
+        return Desk(
+            database=self.database,
+            clock=self.clock,
+            numbers=Numbers(system_id=site.system_id, timezone=site.timezone),
+            node=socket.gethostname()[:64],
+            key=history_key(self.state),
+            observers=self.hooks.plugins_with("on_event"),
+        )
+
+    def postmaster(self) -> Postmaster:
+        """Return the parts of a worker."""
+        config = self.config
+        return Postmaster(
+            desk=self.desk(),
+            hooks=self.hooks,
+            rules=self.rules,
+            routes=self.routes,
+            queues=tuple(config.queues),
+            ticket_hook=config.site.ticket_hook,
+            trash_keep=config.trash.keep,
+            snapshot=config.snapshot,
+            files=config.files,
+        )
+
+    def close(self) -> None:
+        """Close what this process has opened."""
+        self.database.close()
+        self.spool.close()
+        self.index.close()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Examined:
+    """What came of examining a site: an App unless something is an error."""
+
+    app: App | None
+    problems: tuple[Problem, ...]
+
+
+def load(path: Path, environ: Mapping[str, str], clock: Clock) -> App:
+    """Return the site of ``path``; raise ConfigError with every problem."""
+    examined = examine(path, environ, clock)
+    if examined.app is None:
+        errors = [p for p in examined.problems if p.severity is Severity.ERROR]
+        raise LocatedError(errors)
+    return examined.app
+
+
+def examine(path: Path, environ: Mapping[str, str], clock: Clock) -> Examined:
+    """Read, load and compile everything; never raise for what stands in it."""
+    files = examine_files(path, environ)
+    config = files.config
+    if config is None:
+        return Examined(app=None, problems=files.problems)
+    loaded = load_plugins(config, shipped=shipped_plugins())
+    hooks = Hooks(loaded.plugins)
+    fields = {
+        name: field
+        for answer in hooks.match_fields()
+        for name, field in (answer.value or {}).items()
+    }
+    rules = compile_rules(config.rules, queues=config.queues, match_fields=fields)
+    problems = _distinct((*files.problems, *loaded.problems, *rules.problems))
+    if any(problem.severity is Severity.ERROR for problem in problems):
+        return Examined(app=None, problems=problems)
+    app = App(
+        config=config,
+        clock=clock,
+        hooks=hooks,
+        rules=rules,
+        routes=Routes(config),
+        database=Database(config.site.database or _sqlite(config.state)),
+        spool=Spool(config.state / "spool.db", clock),
+        index=WhooshIndex(config.state / "index", clock),
+    )
+    return Examined(app=app, problems=problems)
+
+
+def shipped_plugins() -> Path | None:
+    """Return the folder of the plugins in the wheel; none in a working tree."""
+    folder = Path(__file__).parent / "_site" / "plugins"
+    return folder if folder.is_dir() else None
+
+
+def history_key(state: Path) -> bytes:
+    """Return the key of the history's chain; make it where there is none."""
+    path = state / "keys" / "history.key"
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"{path}: the history's key can't be read: {error}"
+        ) from error
+    # Linked into place, so that of two processes one wins and none reads half.
+    fresh = path.with_name(f"history.{os.getpid()}.new")
+    fresh.write_bytes(os.urandom(KEY_OCTETS))
+    fresh.chmod(0o600)
+    try:
+        os.link(fresh, path)
+    except FileExistsError:
+        return path.read_bytes()
+    finally:
+        fresh.unlink()
+    return path.read_bytes()
+
+
+def _sqlite(state: Path) -> str:
+    return f"sqlite:///{state / 'desk.db'}"
+
+
+def _distinct(problems: tuple[Problem, ...]) -> tuple[Problem, ...]:
+    return tuple(dict.fromkeys(problems))

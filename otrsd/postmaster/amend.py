@@ -1,0 +1,270 @@
+"""Route and amend: fold what plugins and rules want into one proposal.
+
+Order of asking: plugins' ``choose_queue``, rules from top to bottom, the address the
+mail was sent to, the default queue, then plugins' ``amend_ticket``. The first one to
+set a field wins; tags and further fields add up; what is ignored is in the trace
+with both names. A mail that joins a ticket takes only tags, fields, ``hold`` and
+``discard`` from rules: the catch-all at the end must not move an agent's ticket
+(docs/decisions/0003-rules-and-follow-ups.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from otrsd.desk.unit import Unit
+from otrsd.mime.subject import clean_subject
+from otrsd.model.changes import Changes, Draft
+from otrsd.model.ticket import STATES, StateType
+from otrsd.postmaster.parts import Found, Postmaster, Screened
+from otrsd.postmaster.view import View
+
+#: Header fields that may name our address where the envelope does not, in order
+#: (Znuny's DestQueue; features B15).
+ADDRESS_FIELDS = (
+    "Resent-To",
+    "Envelope-To",
+    "To",
+    "Cc",
+    "Delivered-To",
+    "X-Original-To",
+)
+#: Fields of Changes of which the first value wins.
+_SINGLE = ("queue", "title", "state", "priority", "owner", "open_key")
+NO_SUBJECT = "(no subject)"
+
+
+@dataclass(slots=True, kw_only=True)
+class Fold:
+    """The proposal as it grows, and whose each value is."""
+
+    values: Changes = field(default_factory=Changes)
+    #: Field → who set it.
+    owners: dict[str, str] = field(default_factory=dict)
+    #: (who, proposal) for this ticket, in order; each changes what it may.
+    accepted: list[tuple[str, Changes]] = field(default_factory=list)
+    #: (who, proposal) for other tickets.
+    others: list[tuple[str, Changes]] = field(default_factory=list)
+    #: Why it goes to the trash, or is held; and whose decision that is.
+    discard: str = ""
+    hold: str = ""
+    cause: str = ""
+
+
+def amend(post: Postmaster, unit: Unit, screened: Screened, found: Found) -> Fold:
+    """Ask everybody and return the folded proposal."""
+    fold = Fold()
+    if screened.tags:
+        _accept(fold, screened, "screen", Changes(tags=screened.tags))
+    if found.ticket is None:
+        _ask_for_queue(post, fold, screened)
+    _ask_rules(post, fold, screened, found)
+    if not (fold.discard or fold.hold):
+        _ask_plugins(post, unit, fold, screened, found)
+    if screened.trace.failures or (
+        screened.skip and any(not name.startswith("rule:") for name in screened.skip)
+    ):
+        _accept(fold, screened, "otrsd", Changes(tags=("plugin-failed",)))
+    return fold
+
+
+def recipient_queue(post: Postmaster, screened: Screened) -> tuple[str, str]:
+    """Return (queue, reason) by the address the mail was sent to."""
+    for address in screened.claimed.envelope.rcpt_tos:
+        queue = post.routes.queue_of(address)
+        if queue:
+            return queue, f"recipient {address}"
+    for name, address in _written_to(screened):
+        queue = post.routes.queue_of(address)
+        if queue:
+            return queue, f"{name}: {address}"
+    return post.routes.default_queue, "default queue"
+
+
+def _written_to(screened: Screened) -> Iterator[tuple[str, str]]:
+    mail = screened.mail
+    parsed = {"To": mail.to, "Cc": mail.cc}
+    for name in ADDRESS_FIELDS:
+        if name in parsed:
+            yield from ((name, each.address) for each in parsed[name])
+        else:
+            for value in mail.header_all(name):
+                yield name, value.strip().strip("<>")
+
+
+def _ask_for_queue(post: Postmaster, fold: Fold, screened: Screened) -> None:
+    trace = screened.trace
+    answers = post.hooks.choose_queue(
+        screened.mail, screened.claimed.envelope, post.queues, skip=screened.skip
+    )
+    for answer in answers:
+        if answer.failure:
+            trace.failed("route", answer.plugin, answer.failure)
+            continue
+        trace.answered.add(answer.plugin)
+        if answer.value is not None:
+            who = f"plugin:{answer.plugin}"
+            _accept(fold, screened, who, Changes(queue=answer.value))
+
+
+def _ask_rules(post: Postmaster, fold: Fold, screened: Screened, found: Found) -> None:
+    applied = post.rules.run(screened.mail, screened.claimed.envelope, found.ticket)
+    for each in applied:
+        who = f"rule:{each.rule}"
+        if who in screened.skip:
+            screened.trace.note("rule", each.rule, "left out of this journey")
+            continue
+        changes = each.changes
+        if found.ticket is not None:
+            single: list[str] = [name for name in _SINGLE if getattr(changes, name)]
+            if single:
+                names = ", ".join(single)
+                what = f"ignored for a follow-up: {names}"
+                screened.trace.note("rule", each.rule, what)
+            changes = _without(changes, single)
+        _accept(fold, screened, who, changes, where=each.origin)
+
+
+def _ask_plugins(
+    post: Postmaster, unit: Unit, fold: Fold, screened: Screened, found: Found
+) -> None:
+    if not post.hooks.has("amend_ticket"):
+        return
+    values = defaults(post, fold, screened, found)
+
+    def draft(plugin: str) -> Draft:
+        return Draft(
+            ticket=found.ticket,
+            found_by=found.by,
+            queue=values.queue or "",
+            title=values.title or "",
+            state=values.state or "new",
+            priority=values.priority or 3,
+            tags=fold.values.tags,
+            fields=fold.values.fields,
+            tickets=View(unit, plugin),
+        )
+
+    answers = post.hooks.amend_ticket(
+        screened.mail, screened.claimed.envelope, draft, skip=screened.skip
+    )
+    for answer in answers:
+        if answer.failure:
+            screened.trace.failed("amend", answer.plugin, answer.failure)
+            continue
+        screened.trace.answered.add(answer.plugin)
+        for changes in answer.value or ():
+            who = f"plugin:{answer.plugin}"
+            checked = _checked(post, screened, who, changes)
+            if changes.ticket_id is None:
+                _accept(fold, screened, who, checked)
+            else:
+                fold.others.append((who, checked))
+
+
+def defaults(post: Postmaster, fold: Fold, screened: Screened, found: Found) -> Changes:
+    """Return the values that hold where nobody has set one."""
+    ticket = found.ticket
+    if ticket is not None:
+        state = fold.values.state or reopened(ticket.state_type) or ticket.state
+        return Changes(
+            queue=ticket.queue,
+            title=ticket.title,
+            state=state,
+            priority=ticket.priority,
+        )
+    title = fold.values.title
+    if title is None:
+        title = clean_subject(screened.mail.subject, post.ticket_hook) or NO_SUBJECT
+    queue = fold.values.queue
+    if queue is None:
+        queue, reason = recipient_queue(post, screened)
+        screened.trace.note("route", "otrsd", f"queue {queue} ({reason})")
+    return Changes(
+        queue=queue,
+        title=title,
+        state=fold.values.state or "new",
+        priority=fold.values.priority or 3,
+    )
+
+
+def reopened(state_type: StateType) -> str | None:
+    """Return the state a follow-up brings a ticket to; ``None``: it stays."""
+    return None if state_type in {StateType.NEW, StateType.OPEN} else "open"
+
+
+def _checked(
+    post: Postmaster, screened: Screened, who: str, changes: Changes
+) -> Changes:
+    """Take out values that do not exist here, named in the trace."""
+    wrong: list[str] = []
+    if changes.queue is not None and changes.queue not in post.queues:
+        wrong.append("queue")
+    if changes.state is not None and changes.state not in STATES:
+        wrong.append("state")
+    for name in wrong:
+        value = getattr(changes, name)
+        screened.trace.note("amend", who, f"ignored: there is no {name} {value!r}")
+    return _without(changes, wrong)
+
+
+def _without(changes: Changes, names: Sequence[str]) -> Changes:
+    """Return the proposal with these fields left open."""
+    nothing: dict[str, Any] = dict.fromkeys(names)
+    return replace(changes, **nothing) if names else changes
+
+
+def _accept(
+    fold: Fold, screened: Screened, who: str, changes: Changes, where: str = ""
+) -> None:
+    """Fold one proposal in; the first one to set a field wins."""
+    lost = [
+        name
+        for name in _SINGLE
+        if getattr(changes, name) is not None and name in fold.owners
+    ]
+    kept = _without(changes, lost)
+    won = [name for name in _SINGLE if getattr(kept, name) is not None]
+    fold.owners.update(dict.fromkeys(won, who))
+    fields = {k: v for k, v in kept.fields.items() if k not in fold.values.fields}
+    kept = replace(kept, fields=fields)
+    values: dict[str, Any] = {name: getattr(kept, name) for name in won}
+    fold.values = replace(
+        fold.values,
+        **values,
+        tags=tuple(dict.fromkeys((*fold.values.tags, *kept.tags))),
+        fields={**fold.values.fields, **fields},
+    )
+    fold.accepted.append((who, kept))
+    if kept.discard and not fold.discard and not fold.hold:
+        fold.discard, fold.cause = kept.discard, who
+    may_hold = not screened.claimed.released and not fold.discard
+    if kept.hold and may_hold and not fold.hold:
+        fold.hold, fold.cause = kept.hold, who
+    _note(screened, who, kept, {name: fold.owners[name] for name in lost}, where)
+
+
+def _note(
+    screened: Screened,
+    who: str,
+    kept: Changes,
+    lost: Mapping[str, str],
+    where: str,
+) -> None:
+    kind, _, name = who.partition(":")
+    told = [f"{key}={getattr(kept, key)}" for key in _SINGLE if getattr(kept, key)]
+    told += [f"tag {tag}" for tag in kept.tags]
+    told += [f"{key}={value}" for key, value in kept.fields.items()]
+    told += [
+        f"{key}: {getattr(kept, key)}"
+        for key in ("discard", "hold", "note")
+        if getattr(kept, key)
+    ]
+    told += [f"{key} ignored: already set by {owner}" for key, owner in lost.items()]
+    if told or kind == "rule":
+        place = f" ({where})" if where else ""
+        screened.trace.note(
+            "rule" if kind == "rule" else "amend", name or who, ", ".join(told) + place
+        )

@@ -1,0 +1,135 @@
+"""Find: which ticket does this mail belong to, inside the transaction.
+
+A mail joins a ticket if its sender takes part in it **and** its subject carries the
+tag, or References/In-Reply-To name a Message-ID that is stored in it. Somebody who
+only quotes a number gets a new ticket that is linked to the quoted one (reliability
+K02, K03). Then the plugins' ``find_ticket`` is asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from otrsd.desk.unit import Unit
+from otrsd.mime.subject import ticket_numbers
+from otrsd.model.mail import Mail
+from otrsd.model.ticket import Ticket
+from otrsd.postmaster.parts import Found, Postmaster, Screened
+from otrsd.postmaster.view import View
+from otrsd.store import articles, content, tickets
+
+#: Channels whose writer may die in the middle (design.md §7, Duplicates).
+_CUT_OFF = frozenset({"pipe", "socket"})
+
+
+def keys(post: Postmaster, screened: Screened) -> set[str]:
+    """Return what is to be locked before :func:`find` runs for this mail."""
+    mail, trace = screened.mail, screened.trace
+    names = {f"mail:{each}" for each in mail.references}
+    if mail.message_id:
+        names.add(f"mail:{mail.message_id}")
+    numbers = ticket_numbers(mail.subject, post.ticket_hook)
+    names |= {f"number:{each}" for each in numbers}
+    envelope = screened.claimed.envelope
+    for answer in post.hooks.ticket_keys(mail, envelope, skip=screened.skip):
+        if answer.failure:
+            trace.failed("find", answer.plugin, answer.failure)
+        names |= {f"{answer.plugin}:{key}" for key in answer.value or ()}
+    return names
+
+
+def find(post: Postmaster, unit: Unit, screened: Screened) -> Found:
+    """Return the ticket this mail joins, or what it quotes."""
+    mail, trace = screened.mail, screened.trace
+    quoted: Ticket | None = None
+    for ticket, evidence in _candidates(post, unit, mail):
+        if _takes_part(unit, ticket, screened):
+            trace.note("find", "follow-up", f"{ticket.number}: {evidence}")
+            return Found(ticket=ticket, by="follow-up")
+        quoted = quoted or ticket
+        trace.note(
+            "find", "follow-up", f"{ticket.number}: {evidence}, but a stranger's mail"
+        )
+    completed = _cut_off_copy(unit, screened)
+    if completed is not None:
+        trace.note("find", "follow-up", f"{completed.number}: a cut-off copy is there")
+        return Found(ticket=completed, by="follow-up", completes=True)
+    return _asked(post, unit, screened, quoted)
+
+
+def _asked(
+    post: Postmaster, unit: Unit, screened: Screened, quoted: Ticket | None
+) -> Found:
+    """Ask the plugins; the first that names a ticket wins."""
+    trace = screened.trace
+    answers = post.hooks.find_ticket(
+        screened.mail,
+        screened.claimed.envelope,
+        lambda plugin: View(unit, plugin),
+        skip=screened.skip,
+    )
+    for answer in answers:
+        if answer.failure:
+            trace.failed("find", answer.plugin, answer.failure)
+            continue
+        trace.answered.add(answer.plugin)
+        ticket = None if answer.value is None else unit.ticket(answer.value)
+        if ticket is not None:
+            trace.note("find", answer.plugin, ticket.number or "of this batch")
+            return Found(ticket=ticket, by=answer.plugin, quoted=quoted)
+    return Found(quoted=quoted)
+
+
+def _candidates(
+    post: Postmaster, unit: Unit, mail: Mail
+) -> Iterator[tuple[Ticket, str]]:
+    """Give (ticket, evidence), strongest evidence first, each ticket once."""
+    told: set[int] = set()
+    if mail.references:
+        for known in articles.by_message_ids(unit.connection, mail.references):
+            ticket = unit.ticket(known.ticket_id)
+            if ticket is not None and ticket.id not in told:
+                told.add(ticket.id)
+                yield ticket, "References name one of its mails"
+    for number in ticket_numbers(mail.subject, post.ticket_hook):
+        ticket = tickets.by_number(unit.connection, number)
+        if ticket is not None and ticket.id not in told:
+            told.add(ticket.id)
+            yield ticket, "the subject carries its number"
+
+
+def _takes_part(unit: Unit, ticket: Ticket, screened: Screened) -> bool:
+    address = sender(screened)
+    return bool(address) and unit.is_participant(ticket.id, address)
+
+
+def sender(screened: Screened) -> str:
+    """Return who the mail is from, as far as that counts as an identity.
+
+    A From field with defects, or with several mailboxes, gives none. A mail without
+    any From field (a bare pipe) is from its reverse-path.
+    """
+    mail = screened.mail
+    if mail.author is not None:
+        return mail.author.address
+    return "" if mail.from_text else screened.claimed.envelope.mail_from
+
+
+def _cut_off_copy(unit: Unit, screened: Screened) -> Ticket | None:
+    """Return the ticket in which a shorter, cut-off copy of this mail stands."""
+    mail, claimed = screened.mail, screened.claimed
+    if not mail.message_id or claimed.envelope.channel not in _CUT_OFF:
+        return None
+    earlier = articles.of_last_message_id(unit.connection, mail.message_id)
+    if earlier is None or not earlier.content_sha256:
+        return None
+    if not _takes_part_id(unit, earlier.ticket_id, sender(screened)):
+        return None
+    start = content.read(unit.connection, earlier.content_sha256)
+    if len(start) < claimed.size and claimed.content.startswith(start):
+        return unit.ticket(earlier.ticket_id)
+    return None
+
+
+def _takes_part_id(unit: Unit, ticket_id: int, address: str) -> bool:
+    return bool(address) and unit.is_participant(ticket_id, address)
