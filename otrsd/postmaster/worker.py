@@ -21,6 +21,7 @@ from otrsd.control import Control, Work
 from otrsd.errors import DatabaseAwayError, TemporaryError
 from otrsd.failpoint import failpoint
 from otrsd.hooks import Hooks
+from otrsd.implementations import described
 from otrsd.model.verdict import Disposition
 from otrsd.postmaster.deliver import deliver
 from otrsd.postmaster.parts import Fate, Outcome, Postmaster, Screened
@@ -271,13 +272,11 @@ class Worker:
     def _redo(self, error: Exception) -> None:
         """Redo what is left of a failed batch one mail at a time, without strikes."""
         left = list(self._open.values())
-        reason = f"{type(error).__name__}: {error}"
+        reason = described(error)
         if len(left) != 1:
             self._log.warning("batch.redone", mails=len(left), reason=reason)
             for claimed in left:
                 self.carry((claimed,))
             return
-        self._log.error(
-            "mail.failed", mail_id=left[0].id, reason=reason, exc_info=error
-        )
+        self._log.error("mail.failed", mail_id=left[0].id, reason=reason)
         self._fail(left[0], f"otrsd failed: {reason}"[:500])

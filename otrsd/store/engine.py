@@ -99,7 +99,13 @@ class Database:
         if path is None:
             yield
             return
-        door = os.open(f"{path}.door", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+        try:
+            door = os.open(f"{path}.door", flags, 0o600)
+        except OSError as error:
+            raise DatabaseAwayError(
+                f"the database {path} can't be written: {error.strerror}"
+            ) from error
         try:
             fcntl.flock(door, fcntl.LOCK_EX)
             yield
