@@ -1,0 +1,382 @@
+"""The index kept by Whoosh 2.7.4, behind :class:`~otrsd.search.backend.Index`.
+
+Whoosh keeps segments, table of contents, ordered hash and columns; how a list is
+written and how sets are joined is ours (``codec.py``, ``reader.py``), because its
+own way costs five times as much. Whatever is wrong with a file — missing, short,
+other octets, another version — becomes :class:`IndexAwayError` for who searches,
+and a note in the folder, by which the index lane rebuilds from SQL.
+
+Known limit: fine to some 150,000 articles, usable to a million; a table of what
+to change to then stands in docs/search.md.
+"""
+
+from __future__ import annotations
+
+import pickle
+import shutil
+import struct
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from heapq import nlargest
+from pathlib import Path
+from typing import Any
+
+from whoosh.index import FileIndex, IndexError as WhooshIndexError
+from whoosh.index import TOC, EmptyIndexError
+
+from otrsd.clock import Clock
+from otrsd.errors import InputError, TemporaryError
+from otrsd.search.analyzer import VERSION as ANALYZER_VERSION, Analyzer
+from otrsd.search.backend import (
+    Condition,
+    Document,
+    Hit,
+    Hits,
+    IndexAwayError,
+    Progress,
+    State,
+    Wanted,
+)
+from otrsd.search.whoosh.codec import (
+    BYTE_ORDER,
+    DamagedError,
+    MappedStorage,
+    PackedSegment,
+    make_schema,
+)
+from otrsd.search.whoosh.folder import Folder
+from otrsd.search.whoosh.reader import Asking, OpenSegment
+from otrsd.search.whoosh.writer import (
+    MARK,
+    SMALL,
+    TRAILER,
+    BatchWriter,
+    choose_merge,
+)
+
+#: Changes whenever the files change.
+FORMAT = 1
+#: At most so many documents in one commit.
+BATCH = 400
+#: A searcher looks for new commits at most so often, in seconds.
+_FRESH = 1.0
+#: A search may take so many seconds.
+_PATIENCE = 5.0
+#: Documents joined at once while nothing else is to be done.
+_LARGE = 20_000
+#: Whatever reading a damaged file can raise.
+_DAMAGE = (
+    DamagedError,
+    EOFError,
+    ImportError,
+    IndexError,
+    KeyError,
+    NameError,
+    OSError,
+    OverflowError,
+    AssertionError,
+    AttributeError,
+    EmptyIndexError,
+    TypeError,
+    ValueError,
+    WhooshIndexError,
+    pickle.UnpicklingError,
+    struct.error,
+    zlib.error,
+)
+
+
+class WhooshIndex:
+    """See the module. ``home`` names the database whose words these are."""
+
+    def __init__(self, path: Path, clock: Clock, *, home: str = "") -> None:
+        self.folder = Folder(path)
+        self._clock = clock
+        self._home = home
+        self._analyzer = Analyzer()
+        self._build: Path | None = None
+        self._open: dict[str, OpenSegment] = {}
+        self._segments: tuple[PackedSegment, ...] = ()
+        self._looked = float("-inf")
+
+    # Writing.
+
+    def apply(
+        self, documents: Sequence[Document], removed_ids: Iterable[int] = ()
+    ) -> None:
+        """Add or replace documents, forget others; one commit."""
+        removed = set(removed_ids)
+        if not documents and not removed:
+            return
+        with self._damage_noted(), self.folder.writing():
+            build = self._usable()
+            _write(build, documents, removed, self._analyzer)
+            self._join(build, SMALL)
+        self._looked = float("-inf")
+
+    def merge_some(self) -> bool:
+        """Join some segments; tell whether there were any to join."""
+        with self._damage_noted(), self.folder.writing():
+            joined = self._join(self._usable(), _LARGE)
+        self._looked = float("-inf")
+        return joined
+
+    def rebuild(
+        self, batches: Iterator[Sequence[Document]], total: int, progress: Progress
+    ) -> None:
+        """Build a new index beside this one, then take its place."""
+        with self.folder.rebuilding() as alone:
+            if not alone:
+                raise TemporaryError(
+                    f"somebody else is rebuilding the index in {self.folder.path};"
+                    " wait until that is done"
+                )
+            build = self._new()
+            done = 0
+            for documents in batches:
+                _write(build, documents, set(), self._analyzer)
+                while self._join(build, _LARGE):
+                    pass
+                done += len(documents)
+                self.folder.note_progress(done, total)
+                progress(done, total)
+            with self.folder.writing():
+                old = self.folder.live()
+                self.folder.adopt(build)
+                if old is not None:
+                    shutil.rmtree(old, ignore_errors=True)
+        self._close()
+
+    def _new(self) -> Path:
+        build = self.folder.new_build(self._manifest())
+        FileIndex.create(MappedStorage(str(build)), make_schema(), "MAIN")
+        # An empty commit gives the table of contents its checksum.
+        with _commit(build):
+            pass
+        return build
+
+    def _join(self, build: Path, most: int) -> bool:
+        _, segments = _contents(build)
+        chosen = choose_merge(segments, most)
+        if not chosen:
+            return False
+        wanted = {each.segment_id() for each in chosen}
+        with _commit(build) as writer:
+            writer.join([s for s in writer.segments if s.segment_id() in wanted])
+        return True
+
+    # Reading.
+
+    def search(self, wanted: Wanted, *, limit: int, after: int = 0) -> Hits:
+        """Return at most ``limit`` articles older than ``after``, newest first."""
+        notes: dict[str, None] = {}
+        until = self._clock.monotonic() + _PATIENCE
+        with self._damage_noted():
+            self._refresh()
+            found: list[tuple[int, int]] = []
+            newest_first = sorted(
+                self._segments, key=lambda each: each.last, reverse=True
+            )
+            for segment in newest_first:
+                # One more than asked for shows whether there is a next page.
+                if len(found) > limit and found[limit][0] > segment.last:
+                    break
+                if after and segment.first >= after:
+                    continue
+                if self._clock.monotonic() > until:
+                    raise InputError(
+                        f"the search took longer than {_PATIENCE:.0f} s:"
+                        " add a word or a field to narrow it"
+                    )
+                more = self._ask(segment, wanted, notes)
+                if after:
+                    more = [hit for hit in more if hit[0] < after]
+                found = nlargest(limit + 1, found + more)
+        page = tuple(Hit(*hit) for hit in found[:limit])
+        following = page[-1].article_id if len(found) > limit and page else 0
+        return Hits(page, following, tuple(notes))
+
+    def _ask(
+        self, segment: PackedSegment, wanted: Wanted, notes: dict[str, None]
+    ) -> list[tuple[int, int]]:
+        opened = self._open[segment.segment_id()]
+        asking = Asking(opened, self._analyzer, lambda text: notes.setdefault(text))
+        numbers = asking.documents(wanted).difference(segment.deleted_docs())
+        articles, tickets = opened.articles, opened.tickets
+        return [(articles[number], tickets[number]) for number in numbers]
+
+    def segments(self) -> int:
+        """Return in how many segments the index lies."""
+        build = self.folder.live()
+        return 0 if build is None else len(_contents(build)[1])
+
+    def state(self, *, thorough: bool = False) -> Condition:
+        """Tell whether this index can be trusted."""
+        condition = self._examine(thorough=thorough)
+        if condition.state is not State.OK and self.folder.is_rebuilding():
+            done, total = self.folder.progress()
+            return Condition(
+                state=State.REBUILDING, reason=condition.reason, done=done, total=total
+            )
+        return condition
+
+    def close(self) -> None:
+        """Close all files."""
+        self._close()
+
+    def _examine(self, *, thorough: bool) -> Condition:
+        build = self.folder.live()
+        if build is None:
+            return Condition(state=State.MISSING, reason="there is no index yet")
+        if self.folder.manifest(build) != self._manifest(build):
+            reason = "made by another version, or for another database"
+            return Condition(state=State.OTHER, reason=reason)
+        damage = self.folder.damage()
+        if not damage:
+            damage = _damage_of(build, thorough=thorough)
+        if damage:
+            return Condition(state=State.CORRUPT, reason=damage)
+        return Condition(state=State.OK)
+
+    def _manifest(self, build: Path | None = None) -> dict[str, Any]:
+        """Return what a build of ours says; who did not name a home takes any."""
+        home: Any = self._home
+        if not home and build is not None:
+            home = self.folder.manifest(build).get("home")
+        return {
+            "format": FORMAT,
+            "analyzer": ANALYZER_VERSION,
+            "byte_order": BYTE_ORDER,
+            "home": home,
+        }
+
+    def _usable(self) -> Path:
+        """Return the live build, or say why there is none."""
+        build = self.folder.live()
+        if build is None or self.folder.manifest(build) != self._manifest(build):
+            condition = self.state()
+            raise IndexAwayError(f"the index can't be used: {_explained(condition)}")
+        return build
+
+    def _refresh(self) -> None:
+        """Open what was committed since the last look."""
+        now = self._clock.monotonic()
+        if now - self._looked < _FRESH:
+            return
+        build = self._usable()
+        if build != self._build:
+            self._close()
+            self._build = build
+        _, segments = _contents(build)
+        storage = MappedStorage(str(build))
+        for segment in segments:
+            name = segment.segment_id()
+            if name not in self._open:
+                _check_sizes(build, segment)
+                self._open[name] = OpenSegment(storage, segment)
+        self._segments = segments
+        for name in self._open.keys() - {each.segment_id() for each in segments}:
+            self._open.pop(name).close()
+        self._looked = now
+
+    def _close(self) -> None:
+        for opened in self._open.values():
+            opened.close()
+        self._open.clear()
+        self._segments = ()
+        self._looked = float("-inf")
+
+    @contextmanager
+    def _damage_noted(self) -> Iterator[None]:
+        """Turn whatever a damaged file raises into one error, and note it."""
+        try:
+            yield
+        except _DAMAGE as error:
+            self._close()
+            reason = f"{type(error).__name__}: {error}"
+            if self.folder.live() is not None:
+                self.folder.note_damage(reason)
+            raise IndexAwayError(
+                f"the index in {self.folder.path} is damaged ({reason}); the running"
+                " daemon rebuilds it by itself, or call: otrsd reindex"
+            ) from error
+
+
+def _explained(condition: Condition) -> str:
+    if condition.state is State.REBUILDING:
+        return f"it is being rebuilt ({condition.done} of {condition.total} articles)"
+    return f"{condition.reason}; the daemon builds it, or call: otrsd reindex"
+
+
+@contextmanager
+def _commit(build: Path) -> Iterator[BatchWriter]:
+    """Give a writer; commit on a clean exit, else leave the index as it was."""
+    index = FileIndex(MappedStorage(str(build)), indexname="MAIN")
+    writer = BatchWriter(index)
+    try:
+        yield writer
+        writer.save()
+    finally:
+        if not writer.is_closed:
+            writer.cancel()
+
+
+def _write(
+    build: Path, documents: Sequence[Document], removed: set[int], analyzer: Analyzer
+) -> None:
+    """Commit one batch to a build."""
+    _contents(build)
+    with _commit(build) as writer:
+        known = max((each.last for each in writer.segments), default=0)
+        # What is newer than all we have can't be there yet: nothing to delete.
+        old = {each.article_id for each in documents if each.article_id <= known}
+        writer.delete(old | removed)
+        latest = {each.article_id: each for each in documents}
+        if latest:
+            writer.add(list(latest.values()), analyzer)
+
+
+def _contents(build: Path) -> tuple[int, tuple[PackedSegment, ...]]:
+    """Return the last commit's number and its segments, checked before unpickling."""
+    storage = MappedStorage(str(build))
+    number = TOC._latest_generation(storage, "MAIN")  # noqa: SLF001 - Whoosh has no other way
+    if number < 0:
+        raise DamagedError("there is no table of contents")
+    octets = (build / TOC._filename("MAIN", number)).read_bytes()  # noqa: SLF001 - likewise
+    if len(octets) < TRAILER.size:
+        raise DamagedError("the table of contents is cut off")
+    mark, crc = TRAILER.unpack(octets[-TRAILER.size :])
+    if mark != MARK or zlib.crc32(octets[: -TRAILER.size]) != crc:
+        raise DamagedError("the table of contents has another checksum")
+    return number, tuple(TOC.read(storage, "MAIN", gen=number).segments)
+
+
+def _check_sizes(build: Path, segment: PackedSegment) -> None:
+    for name, (size, _) in segment.sums.items():
+        found = (build / name).stat().st_size
+        if found != size:
+            raise DamagedError(f"{name} has {found} octets, not {size}")
+
+
+def _damage_of(build: Path, *, thorough: bool) -> str:
+    """Return what is wrong with a build's files; empty: nothing."""
+    try:
+        for segment in _contents(build)[1]:
+            _check_sizes(build, segment)
+            for name, (_, crc) in segment.sums.items() if thorough else ():
+                if _crc_of(build / name) != crc:
+                    return f"{name} has another checksum"
+    except _DAMAGE as error:
+        return f"{type(error).__name__}: {error}"
+    return ""
+
+
+def _crc_of(path: Path) -> int:
+    crc = 0
+    with path.open("rb") as file:
+        while piece := file.read(1 << 20):
+            crc = zlib.crc32(piece, crc)
+    return crc
+
+
