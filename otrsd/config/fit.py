@@ -116,9 +116,13 @@ def _hint(at: Node, kind: str) -> str:
         return f'put it in quotes: "{at.text}"'
     if kind == "int_type" and at.style and at.text.isdecimal():
         return "take the quotes away"
-    if kind in {"bool_type", "bool_parsing"} and at.text.lower() in _SWITCHES:
-        return f"did you mean '{_SWITCHES[at.text.lower()]}'?"
-    return ""
+    return switch_hint(at.text) if kind in {"bool_type", "bool_parsing"} else ""
+
+
+def switch_hint(text: str) -> str:
+    """Return what YAML 1.2 writes for ``yes``, ``no``, ``on`` and ``off``."""
+    meant = _SWITCHES.get(text.lower())
+    return f"did you mean '{meant}'?" if meant else ""
 
 
 def _known_keys(model: type[BaseModel], path: tuple[int | str, ...]) -> list[str]:

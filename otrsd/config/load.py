@@ -91,8 +91,19 @@ def examine(path: Path, environ: Mapping[str, str]) -> Examined:
         config = _build(sections, sources, root, environ, problems)
     if any(problem.severity is Severity.ERROR for problem in problems):
         config = None
-    problems.sort(key=lambda p: (_order(sources, p.file), p.line, p.column))
-    return Examined(config=config, problems=tuple(problems), sources=sources)
+    return Examined(config=config, problems=_sorted(problems, sources), sources=sources)
+
+
+def _sorted(
+    problems: list[Problem], sources: tuple[Source, ...]
+) -> tuple[Problem, ...]:
+    """Return the problems by place, and of each place only the first."""
+    first: dict[tuple[int, int, int, str], Problem] = {}
+    for problem in problems:
+        order = _order(sources, problem.file)
+        place = "" if problem.line else problem.render()
+        first.setdefault((order, problem.line, problem.column, place), problem)
+    return tuple(first[key] for key in sorted(first))
 
 
 def _order(sources: tuple[Source, ...], file: str) -> int:

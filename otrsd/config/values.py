@@ -89,6 +89,6 @@ def timezone(value: str) -> str:
     """Check an IANA time zone's name."""
     try:
         ZoneInfo(value)
-    except (OSError, ValueError):
+    except (KeyError, OSError, ValueError):
         raise ValueError("wants a time zone such as Europe/Berlin") from None
     return value

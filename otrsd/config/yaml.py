@@ -26,6 +26,7 @@ MAX_NODES = 100_000
 
 Scalar = None | bool | int | float | str
 
+_MAX_DIGITS = 40
 _NULL = frozenset({"", "~", "null", "Null", "NULL"})
 _TRUE = frozenset({"true", "True", "TRUE"})
 _FALSE = frozenset({"false", "False", "FALSE"})
@@ -88,17 +89,19 @@ class Node:
             return {key: item.plain() for key, item in self.value.items()}
         return self.value
 
-    def problem(self, text: str, suggestion: str = "", offset: int = 0) -> Problem:
+    def problem(
+        self, text: str, suggestion: str = "", offset: int | None = None
+    ) -> Problem:
         """Make a problem about this value, or about the place ``offset`` in it."""
-        column = self.column + self._shift(offset)
-        width = self.width if column == self.column else 1
+        column = self.column + (0 if offset is None else self._shift(offset))
+        width = self.width if offset is None else 1
         return problem_at(
             self.source, self.line, column, text, suggestion=suggestion, width=width
         )
 
     def _shift(self, offset: int) -> int:
         """Return how far right of the first column character ``offset`` stands."""
-        if not offset or self.style in {"|", ">"} or len(self.text) > self.width:
+        if self.style in {"|", ">"} or len(self.text) > self.width:
             return 0
         before = self.text[:offset]
         if self.style == "'":
@@ -238,7 +241,9 @@ class _Composer:
 
     def _key(self, event: yaml.Event, depth: int) -> Node:
         if not isinstance(event, yaml.ScalarEvent):
-            raise self._stop(event, "a key must be plain text", "quote it")
+            raise self._stop(
+                event, "a key must be plain text", "put '{{ … }}' in quotes"
+            )
         if event.value == "<<" and not event.style:
             raise self._stop(event, "merge keys ('<<') are not part of YAML 1.2")
         return self._node(event, depth)
@@ -271,20 +276,14 @@ def core_scalar(text: str) -> Scalar:
         return None
     if text in _TRUE or text in _FALSE:
         return text in _TRUE
-    # Longer digits are text to everybody, and int() refuses them at 4,300.
-    if _INT.fullmatch(text) and len(text) <= 40:  # noqa: PLR2004 - see above
-        return int(text)
+    if _INT.fullmatch(text):
+        # Longer digits are text to everybody, and int() refuses them at 4,300.
+        return int(text) if len(text) <= _MAX_DIGITS else text
     if _BASED.fullmatch(text):
         return int(text[2:], 8 if text[1] == "o" else 16)
     if _FLOAT.fullmatch(text):
-        return float(
-            text.replace(".inf", "inf")
-            .replace(".Inf", "inf")
-            .replace(".INF", "inf")
-            .replace(".nan", "nan")
-            .replace(".NaN", "nan")
-            .replace(".NAN", "nan")
-        )
+        # Python reads "inf" and "nan" without the dot.
+        return float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))
     return text
 
 

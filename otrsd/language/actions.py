@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
+from otrsd.config.fit import switch_hint
 from otrsd.config.problem import Problem, did_you_mean
 from otrsd.config.yaml import Node
 from otrsd.language.template import Text, UnrenderableError, read_text
@@ -190,11 +191,15 @@ class ActionReader:
         self.actions.hold = self._reason(node, "hold")
 
     def _reason(self, node: Node, name: str) -> str | None:
-        """Read ``true``, a reason in words, or ``false`` for nothing."""
+        """Read ``true`` or a reason in words."""
         if not node.is_scalar:
             self.wrong(node, f"'{name}' wants true or a reason in words")
             return None
-        if node.value is False:
+        hint = switch_hint(node.text)
+        if hint or node.value is False:
+            # "no" is text in YAML 1.2 and would be taken for a reason.
+            hint = hint if "true" in hint else "take the line away"
+            self.wrong(node, f"'{name}' wants true or a reason in words", hint)
             return None
         written = node.value is not True and node.text != name
         return node.text if written else f"rule {self.rule}"

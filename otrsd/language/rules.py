@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from otrsd.config.fit import switch_hint
 from otrsd.config.problem import Problem, did_you_mean
 from otrsd.config.yaml import Node
 from otrsd.language.actions import ActionReader, Actions
@@ -192,7 +193,12 @@ def _simple_members(members: Mapping[str, Node]) -> list[Problem]:
     problems: list[Problem] = []
     enabled = members.get("enabled")
     if enabled is not None and not isinstance(enabled.value, bool):
-        problems.append(enabled.problem("'enabled' wants true or false"))
+        problems.append(
+            enabled.problem(
+                f"'enabled' wants true or false, not '{enabled.text}'",
+                switch_hint(enabled.text),
+            )
+        )
     description = members.get("description")
     if description is not None and not isinstance(description.value, str):
         problems.append(description.problem("'description' wants text"))

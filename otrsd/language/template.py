@@ -55,7 +55,9 @@ def read_text(node: Node, groups: Iterable[str]) -> tuple[Text, list[Problem]]:
         problems = list(_unknown_names(node, tree, sorted(set(groups))))
         return Text(node.text, environment.from_string(tree)), problems
     except TemplateSyntaxError as error:
-        return Text(node.text), [node.problem(f"in template: {error.message}")]
+        return Text(node.text), [
+            node.problem(f"in template: {error.message}", "write {{ match.NAME }}")
+        ]
 
 
 def _unknown_names(node: Node, tree: Tree, groups: list[str]) -> Iterable[Problem]:
