@@ -71,6 +71,8 @@ class Entrance:
     sessions: set[Stoppable] = field(default_factory=set)
     #: Set once a stop was asked for and the last session is gone.
     gone: asyncio.Event = field(default_factory=asyncio.Event)
+    #: Monotonic time up to which the spool counts as full.
+    full_until: float = 0.0
     _refused: int = 0
     _refused_told_at: float | None = None
 
@@ -103,6 +105,15 @@ class Entrance:
             strict=not lenient,
             max_received=self.limits.max_received,
         )
+
+    def note_full(self) -> None:
+        """Remember that the spool had no room a moment ago."""
+        self.full_until = self.clock.monotonic() + self.limits.full_seconds
+
+    @property
+    def is_full(self) -> bool:
+        """Tell whether a content would be received for nothing."""
+        return self.clock.monotonic() < self.full_until
 
     def note_refusal(self, address: str, reply: str) -> None:
         """Log a refused connection, but not thousands of them."""

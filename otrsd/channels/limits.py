@@ -49,6 +49,8 @@ class Limits:
     max_errors: int = 20
     #: NOOP, RSET, VRFY, HELP, HELO, EHLO, LHLO without a mail between.
     max_useless: int = 100
+    #: So many seconds after the spool was full MAIL is refused without a try.
+    full_seconds: float = 5
     #: Seconds that a running DATA may take after a stop was asked for.
     stop_seconds: float = 25
 

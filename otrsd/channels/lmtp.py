@@ -4,6 +4,8 @@ LHLO instead of HELO and EHLO (§4.1), and after DATA one reply for each accepte
 recipient, in order, whatever the outcome (§4.2). aiosmtpd's own class gives one.
 """
 
+# ruff: noqa: N802 - aiosmtpd finds a command by its name
+
 from __future__ import annotations
 
 from aiosmtpd.smtp import syntax

@@ -178,9 +178,3 @@ def new_loop() -> asyncio.AbstractEventLoop:
         return asyncio.new_event_loop()
     loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
     return loop
-
-
-def run_receiver(receiver: Receiver) -> None:
-    """Run the role in this process until its control says stop."""
-    with asyncio.Runner(loop_factory=new_loop) as runner:
-        runner.run(receiver.serve())

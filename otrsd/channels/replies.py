@@ -1,4 +1,4 @@
-"""Every reply that the SMTP and LMTP listeners give of their own (RFC 5321 §4.2, RFC 3463).
+"""Every reply that the SMTP and LMTP listeners give (RFC 5321 §4.2, RFC 3463).
 
 In: nothing; out: a table of frozen :class:`Reply` values. No reply quotes what the
 client sent or what failed inside: the first could be abused, the second is ours.

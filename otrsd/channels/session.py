@@ -10,10 +10,8 @@ that goes away ends the stream, and a commit that runs goes on to its end.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
 from enum import Enum
-from functools import cache
-from typing import Any, ClassVar
+from typing import Any
 
 from aiosmtpd.smtp import SMTP
 
@@ -36,16 +34,6 @@ class Phase(Enum):
     STORING = "waits for the commit"
 
 
-@cache
-def _commands(session: type[SMTP]) -> Mapping[str, Callable[..., Any]]:
-    """Return the commands a session class knows, by name."""
-    return {
-        name.removeprefix("smtp_"): getattr(session, name)
-        for name in dir(session)
-        if name.startswith("smtp_")
-    }
-
-
 class Connection(SMTP):
     """aiosmtpd's protocol with our limits; the base of ``SmtpSession``."""
 
@@ -53,7 +41,7 @@ class Connection(SMTP):
     # compares the names, so that a release that adds one is noticed.
     __ident__ = "otrsd"
     event_handler: Any = None
-    enable_SMTPUTF8 = True
+    enable_SMTPUTF8 = True  # noqa: N815 - aiosmtpd's name
     tls_context = None
     require_starttls = False
     session: Any = None
@@ -71,15 +59,24 @@ class Connection(SMTP):
     _proxy_timeout = None
     _authenticator = None
     _auth_callback = None
-    _auth_methods: ClassVar[dict[str, Any]] = {}
-    _handle_hooks: ClassVar[dict[str, Any]] = {}
+    _auth_methods: dict[str, Any] = {}  # noqa: RUF012 - never changed
     _ehlo_hook_ver = None
     _enforce_call_limit = False
     _call_limit_default = 0
-    _call_limit_base: ClassVar[dict[str, int]] = {}
+    _call_limit_base: dict[str, int] = {}  # noqa: RUF012 - never changed
 
+    #: Command → method; made once for each class.
+    _smtp_methods: dict[str, Any] = {}  # noqa: RUF012 - never changed
     _reader: Reader
     _peer: Peer | None = None
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        cls._smtp_methods = {
+            name.removeprefix("smtp_"): getattr(cls, name)
+            for name in dir(cls)
+            if name.startswith("smtp_")
+        }
 
     def __init__(self, entrance: Entrance) -> None:
         asyncio.StreamReaderProtocol.__init__(
@@ -91,7 +88,6 @@ class Connection(SMTP):
         self.loop = entrance.loop
         self.hostname = entrance.hostname
         self.data_size_limit = entrance.limits.max_size
-        self._smtp_methods = _commands(type(self))
         self._entrance = entrance
         self._limits = entrance.limits
         self._phase = Phase.COMMAND
@@ -203,6 +199,12 @@ class Connection(SMTP):
         self._reset_timeout(self._limits.data_window)
 
     # Saying something, and goodbye.
+
+    def _set_post_data_state(self) -> None:
+        self.envelope = self._create_envelope()
+
+    def _set_rset_state(self) -> None:
+        self._set_post_data_state()
 
     async def push(self, status: str | bytes) -> None:
         """Send a reply; count it where it refuses something."""

@@ -7,6 +7,8 @@ loop, DATA and every reply that a rule of ``reliability.md`` §2 S asks for.
 are not offered yet: STARTTLS 502, AUTH 538.
 """
 
+# ruff: noqa: N802 - aiosmtpd finds a command by its name
+
 from __future__ import annotations
 
 import asyncio
@@ -169,12 +171,9 @@ class SmtpSession(Connection):
         await self.push(replies.CANNOT_VERIFY.line)
 
     @syntax("STARTTLS", when="tls_context")
-    async def smtp_STARTTLS(self, argument: str | None) -> None:
-        """Refuse while no certificate is set: aiosmtpd's 454 would invite retries."""
-        if self.tls_context is None:
-            await self.push(replies.NOT_IMPLEMENTED.line)
-        else:
-            await super().smtp_STARTTLS(argument)
+    async def smtp_STARTTLS(self, _argument: str | None) -> None:
+        """Refuse for good: TLS is not offered, and a 454 would invite retries."""
+        await self.push(replies.NOT_IMPLEMENTED.line)
 
     @syntax("QUIT")
     async def smtp_QUIT(self, _argument: str | None) -> None:
@@ -237,6 +236,7 @@ class SmtpSession(Connection):
             envelope = self._envelope_now()
             spool_id = await self._entrance.intake.accept(envelope, content.pieces)
         except SpoolFullError:
+            self._entrance.note_full()
             return replies.SPOOL_FULL, ""
         except Exception as error:  # noqa: BLE001 - whatever it is: try again
             await self.handle_exception(error)
@@ -291,6 +291,8 @@ class SmtpSession(Connection):
             size = option.removeprefix("SIZE=")
             if size != option and not self._entrance.budget.has(int(size)):
                 return replies.BUSY.line
+        if self._entrance.is_full:
+            return replies.SPOOL_FULL.line
         envelope.mail_from = address
         return replies.SENDER_OK.line
 
@@ -314,7 +316,10 @@ class SmtpSession(Connection):
             self._log("mail.rejected", reply=reply.line, rcpt_to=visible(address))
         return reply.line
 
-    _handle_hooks = {"MAIL": _judge_sender, "RCPT": _judge_recipient}  # noqa: RUF012 - ClassVar in Connection
+    _handle_hooks: dict[str, Any] = {  # noqa: RUF012 - never changed
+        "MAIL": _judge_sender,
+        "RCPT": _judge_recipient,
+    }
 
 
 def _is_sendable(address: str, envelope: Any) -> bool:

@@ -6,10 +6,11 @@ import asyncio
 import os
 import socket
 import struct
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -76,7 +77,7 @@ class Pipe:
     def stopping(self) -> bool:
         return False
 
-    def wait(self, seconds: float) -> bool:
+    def wait(self, _seconds: float) -> bool:
         return False
 
     def ready(self) -> None:
@@ -180,8 +181,8 @@ def desk_config(**site: str) -> Config:
 
 @asynccontextmanager
 async def _running(
-    limits: dict[str, float], listener: dict[str, object], config: Config
-) -> Iterator[House]:
+    limits: dict[str, Any], listener: dict[str, Any], config: Config
+) -> AsyncIterator[House]:
     def changed(of: Listener) -> Limits:
         return replace(limits_of(of), **limits)
 
@@ -217,24 +218,37 @@ async def _running(
             control.close()
 
 
+#: Type of the fixture below.
+Visit = Callable[..., None]
+
+
 @pytest.fixture
-def visit() -> Callable[..., None]:
+def visit() -> Visit:
     """Run ``story(house)`` against a receiver; further arguments change limits."""
 
     def run(
-        story: Callable[[House], Awaitable[None]],
+        story: Callable[[House], Awaitable[None]] | None,
         *,
-        listener: dict[str, object] | None = None,
+        listener: dict[str, Any] | None = None,
         config: Config | None = None,
-        **limits: float,
+        **limits: Any,
     ) -> None:
         async def play() -> None:
             async with _running(
                 limits, listener or {}, config or desk_config()
             ) as house:
-                await story(house)
+                if story is not None:
+                    await story(house)
 
         with asyncio.Runner(loop_factory=new_loop) as runner:
             runner.run(asyncio.wait_for(play(), 60))
 
     return run
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on right now."""
+    with socket.socket() as tried:
+        tried.bind((LOCAL, 0))
+        port: int = tried.getsockname()[1]
+        return port

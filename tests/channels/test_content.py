@@ -51,7 +51,9 @@ def received(transfer: bytes, cuts: list[int], *, strict: bool) -> Content:
     cuts=st.lists(st.integers(1, 9), max_size=60),
     strict=st.booleans(),
 )
-def test_every_cut_gives_the_same(tokens, cuts, strict):
+def test_every_cut_gives_the_same(
+    tokens: list[bytes], cuts: list[int], *, strict: bool
+):
     text = b"".join(tokens)
     stuffed = (b"\r\n" + text).replace(b"\r\n.", b"\r\n..")[2:]
     stuffed += b".\r\n" if not stuffed or stuffed.endswith(b"\r\n") else b"\r\n.\r\n"

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.channels.conftest import Client, House, Visit
+
 FOLDER = Path(__file__).parent / "dialogs"
 FILES = sorted(FOLDER.glob("*.txt"))
 
@@ -22,8 +24,9 @@ def octets(text: str) -> bytes:
     return repeated.encode().decode("unicode_escape").encode("latin-1")
 
 
-async def play(lines, house):
-    channel, peer, client = "smtp", "127.0.0.2", None
+async def play(lines: list[str], house: House) -> None:
+    channel, peer = "smtp", "127.0.0.2"
+    client: Client | None = None
     for line in lines:
         word, _, rest = line.partition(": ")
         if word == "channel":
@@ -39,7 +42,7 @@ async def play(lines, house):
             await turn(client, word, rest)
 
 
-async def turn(client, word, rest):
+async def turn(client: Client, word: str, rest: str) -> None:
     if word == "C":
         client.send(octets(rest) + b"\r\n")
     elif word == "R":
@@ -53,7 +56,7 @@ async def turn(client, word, rest):
 
 
 @pytest.mark.parametrize("path", FILES, ids=[path.stem for path in FILES])
-def test_dialog(path, visit):
+def test_dialog(path: Path, visit: Visit):
     lines = [
         line
         for line in path.read_text(encoding="utf-8").splitlines()

@@ -23,19 +23,19 @@ UNKNOWN = ["nobody@desk.example", "nobody", "support@", "@desk.example", ""]
 
 
 @pytest.mark.parametrize("address", OURS)
-def test_ours(address):
+def test_ours(address: str):
     assert Recipients(desk_config()).answer(address).code == 250
 
 
 @pytest.mark.parametrize("catch_all", ["", "support"])
 @pytest.mark.parametrize("address", FOREIGN)
-def test_S10_a_foreign_domain_never(address, catch_all):
+def test_S10_a_foreign_domain_never(address: str, catch_all: str):
     reply = Recipients(desk_config(catch_all=catch_all)).answer(address)
     assert (reply.code, reply.enhanced) == (550, "5.7.1")
 
 
 @pytest.mark.parametrize("address", UNKNOWN)
-def test_unknown(address):
+def test_unknown(address: str):
     assert Recipients(desk_config()).answer(address).code in {550, 501}
 
 
@@ -47,7 +47,7 @@ def test_the_catch_all_takes_unknown_recipients_of_our_domains():
 @pytest.mark.parametrize(
     "local", ['"root@x"', "a%b", "a!b", "|/bin/sh", "../../x", ";cmd", "-x", "$(id)"]
 )
-def test_S11_odd_forms_not_even_by_catch_all(local):
+def test_S11_odd_forms_not_even_by_catch_all(local: str):
     recipients = Recipients(desk_config(catch_all="support"))
     assert recipients.answer(f"{local}@desk.example").code in {550, 501}
 

@@ -13,9 +13,10 @@ import pytest
 from otrsd.channels import replies
 from otrsd.channels.limits import Budget, Limits, limits_of
 from otrsd.channels.session import Connection
+from otrsd.channels.smtp import SmtpSession
 from otrsd.config.models import MIB, Listener
 from otrsd.errors import ConfigError, SpoolFullError, TemporaryError
-from tests.channels.conftest import LOCAL, STRANGER, Client, House
+from tests.channels.conftest import LOCAL, STRANGER, Client, House, Visit
 
 MAIL = b"Subject: x\r\n\r\nhi\r\n.\r\n"
 ENDS = (b"\r\n", b"\n", b"\r")
@@ -27,7 +28,7 @@ FALSE_ENDS = [
 
 
 @pytest.mark.parametrize("end", FALSE_ENDS)
-def test_S02_only_crlf_dot_crlf_ends_data(visit, end):
+def test_S02_only_crlf_dot_crlf_ends_data(visit: Visit, end: bytes):
     async def story(house: House) -> None:
         client = await house.connect()
         smuggled = b"x" + end + b"MAIL FROM:<evil@b.example>\r\n.\r\n"
@@ -38,7 +39,7 @@ def test_S02_only_crlf_dot_crlf_ends_data(visit, end):
     visit(story)
 
 
-def test_S02_a_dot_after_cr_crlf_ends_it_but_the_mail_is_refused(visit):
+def test_S02_a_dot_after_cr_crlf_ends_it_but_the_mail_is_refused(visit: Visit):
     async def story(house: House) -> None:
         client = await house.connect()
         assert (await client.mail(b"x\r\r\n.\r\n")).startswith("550 5.5.2")
@@ -47,7 +48,7 @@ def test_S02_a_dot_after_cr_crlf_ends_it_but_the_mail_is_refused(visit):
     visit(story)
 
 
-def test_S08_a_mail_of_40_mb_is_drained_then_refused(visit):
+def test_S08_a_mail_of_40_mb_is_drained_then_refused(visit: Visit):
     async def story(house: House) -> None:
         client = await house.connect()
         tracemalloc.start()
@@ -61,7 +62,7 @@ def test_S08_a_mail_of_40_mb_is_drained_then_refused(visit):
     visit(story, listener={"max_size": 4 * MIB})
 
 
-def test_35_mib_are_received_in_pieces_with_little_more_memory(visit):
+def test_35_mib_are_received_in_pieces_with_little_more_memory(visit: Visit):
     async def story(house: House) -> None:
         client = await house.connect()
         tracemalloc.start()
@@ -92,7 +93,7 @@ async def send_big(client: Client, size: int) -> str:
     return await client.reply()
 
 
-def test_S09_the_101st_recipient_waits(visit):
+def test_S09_the_101st_recipient_waits(visit: Visit):
     async def story(house: House) -> None:
         client = await house.connect()
         await client.say("EHLO c", "MAIL FROM:<a@b.example>")
@@ -109,7 +110,7 @@ def test_S09_the_101st_recipient_waits(visit):
 
 
 @pytest.mark.parametrize("command", ["NOOP", "RSET", "VRFY x", "EHLO c", "HELO c"])
-def test_S14_useless_commands_end_the_session(visit, command):
+def test_S14_useless_commands_end_the_session(visit: Visit, command: str):
     async def story(house: House) -> None:
         client = await house.connect(peer=LOCAL)
         client.send(f"{command}\r\n".encode() * 5000)
@@ -118,7 +119,7 @@ def test_S14_useless_commands_end_the_session(visit, command):
     visit(story)
 
 
-def test_S14_errors_end_the_session(visit):
+def test_S14_errors_end_the_session(visit: Visit):
     async def story(house: House) -> None:
         client = await house.connect()
         client.send(b"WHAT\r\n" * 5000)
@@ -129,7 +130,7 @@ def test_S14_errors_end_the_session(visit):
     visit(story)
 
 
-def test_S14_a_session_has_an_end(visit):
+def test_S14_a_session_has_an_end(visit: Visit):
     async def story(house: House) -> None:
         client = await house.connect()
         assert (await client.rest()).startswith("421 4.4.2 Session lasted too long")
@@ -156,7 +157,7 @@ def test_S14_the_numbers_are_those_of_the_manual():
     )
 
 
-def test_S15_a_slow_command_ends_the_session(visit):
+def test_S15_a_slow_command_ends_the_session(visit: Visit):
     async def story(house: House) -> None:
         client = await house.connect()
         client.send(b"EHL")
@@ -166,7 +167,9 @@ def test_S15_a_slow_command_ends_the_session(visit):
 
 
 @pytest.mark.parametrize("begun", [b"", b"Subject: x\r\n\r\nhal", b"x" * 40])
-def test_S15_a_slow_content_ends_the_session_and_nothing_is_stored(visit, begun):
+def test_S15_a_slow_content_ends_the_session_and_nothing_is_stored(
+    visit: Visit, begun: bytes
+):
     async def story(house: House) -> None:
         client = await house.connect()
         await client.say(
@@ -180,7 +183,7 @@ def test_S15_a_slow_content_ends_the_session_and_nothing_is_stored(visit, begun)
     visit(story, data_window=0.1)
 
 
-def test_S15_a_content_that_keeps_coming_may_take_longer_than_a_command(visit):
+def test_S15_a_content_that_keeps_coming_may_take_longer_than_a_command(visit: Visit):
     async def story(house: House) -> None:
         client = await house.connect()
         await client.say("EHLO c", "MAIL FROM:<a@b.example>")
@@ -196,7 +199,7 @@ def test_S15_a_content_that_keeps_coming_may_take_longer_than_a_command(visit):
     visit(story, command_seconds=0.2, data_window=0.2)
 
 
-def test_S16_eleven_from_one_stranger(visit):
+def test_S16_eleven_from_one_stranger(visit: Visit):
     async def story(house: House) -> None:
         for _ in range(10):
             await house.connect()
@@ -209,7 +212,7 @@ def test_S16_eleven_from_one_stranger(visit):
     visit(story)
 
 
-def test_S16_a_place_is_free_again_when_a_session_ends(visit):
+def test_S16_a_place_is_free_again_when_a_session_ends(visit: Visit):
     async def story(house: House) -> None:
         first = await house.connect()
         await first.say("QUIT")
@@ -220,7 +223,7 @@ def test_S16_a_place_is_free_again_when_a_session_ends(visit):
     visit(story, listener={"max_connections_per_peer": 1})
 
 
-def test_S16_the_total_cap_keeps_no_place_for_more(visit):
+def test_S16_the_total_cap_keeps_no_place_for_more(visit: Visit):
     async def story(house: House) -> None:
         for _ in range(3):
             await house.connect(peer=LOCAL)
@@ -230,7 +233,7 @@ def test_S16_the_total_cap_keeps_no_place_for_more(visit):
     visit(story, listener={"max_connections": 3})
 
 
-def test_who_is_not_allowed_hears_it_at_once(visit):
+def test_who_is_not_allowed_hears_it_at_once(visit: Visit):
     async def story(house: House) -> None:
         client = await house.connect(greet=False)
         assert (await client.rest()).startswith("550 5.7.1")
@@ -240,7 +243,7 @@ def test_who_is_not_allowed_hears_it_at_once(visit):
     visit(story, listener={"allow": (f"{LOCAL}/32",)})
 
 
-def test_S21_gone_before_the_end_of_data_stores_nothing(visit):
+def test_S21_gone_before_the_end_of_data_stores_nothing(visit: Visit):
     async def story(house: House) -> None:
         for begun in (b"", b"Subject: x\r\n\r\nhalf a mail\r\n"):
             client = await house.connect()
@@ -254,7 +257,7 @@ def test_S21_gone_before_the_end_of_data_stores_nothing(visit):
     visit(story, listener={"max_connections_per_peer": 1})
 
 
-def test_S21_gone_after_the_final_dot_stores_once(visit):
+def test_S21_gone_after_the_final_dot_stores_once(visit: Visit):
     async def story(house: House) -> None:
         house.kept.hold = asyncio.Event()
         client = await house.connect()
@@ -270,7 +273,7 @@ def test_S21_gone_after_the_final_dot_stores_once(visit):
     visit(story, listener={"max_connections_per_peer": 1})
 
 
-def test_S21_a_half_closed_client_still_gets_its_reply(visit):
+def test_S21_a_half_closed_client_still_gets_its_reply(visit: Visit):
     async def story(house: House) -> None:
         client = await house.connect()
         await client.say("EHLO c", "MAIL FROM:<a@b.example>")
@@ -290,7 +293,7 @@ async def no_session_left(house: House) -> None:
             return
 
 
-def test_S22_a_commit_longer_than_every_limit_is_answered(visit):
+def test_S22_a_commit_longer_than_every_limit_is_answered(visit: Visit):
     async def story(house: House) -> None:
         house.kept.hold = asyncio.Event()
         client = await house.connect()
@@ -301,7 +304,7 @@ def test_S22_a_commit_longer_than_every_limit_is_answered(visit):
     visit(story, command_seconds=0.1, session_seconds=0.2, data_window=0.1)
 
 
-def test_S26_a_greeting_name_can_not_forge_a_log_line(visit):
+def test_S26_a_greeting_name_can_not_forge_a_log_line(visit: Visit):
     async def story(house: House) -> None:
         client = await house.connect()
         name = "x\u202e\u2028\u0085<script>"
@@ -314,7 +317,7 @@ def test_S26_a_greeting_name_can_not_forge_a_log_line(visit):
     visit(story)
 
 
-def test_octets_that_are_no_utf_8_are_stored_as_escapes(visit):
+def test_octets_that_are_no_utf_8_are_stored_as_escapes(visit: Visit):
     async def story(house: House) -> None:
         client = await house.connect()
         client.send(b"EHLO \xff\xfe\r\n")
@@ -338,7 +341,7 @@ def test_octets_that_are_no_utf_8_are_stored_as_escapes(visit):
     ],
 )
 def test_what_fails_inside_is_try_again_without_inner_text(
-    visit, channel, failure, reply
+    visit: Visit, channel: str, failure: Exception, reply: str
 ):
     async def story(house: House) -> None:
         house.kept.failure = failure
@@ -350,10 +353,20 @@ def test_what_fails_inside_is_try_again_without_inner_text(
         house.kept.failure = None
         assert (await client.mail(MAIL, hello)).startswith("250")
 
+    visit(story, full_seconds=0)
+
+
+def test_a_full_spool_is_known_at_mail_from_for_a_while(visit: Visit):
+    async def story(house: House) -> None:
+        house.kept.failure = SpoolFullError("disk")
+        client = await house.connect()
+        await client.mail(MAIL)
+        assert (await client.say("MAIL FROM:<a@b>")).startswith("452 4.3.1")
+
     visit(story)
 
 
-def test_an_error_of_our_own_in_a_command_is_try_again(visit, monkeypatch):
+def test_an_error_of_our_own_in_a_command_is_try_again(visit: Visit):
     async def story(house: House) -> None:
         client = await house.connect()
         await client.say("EHLO c")
@@ -365,7 +378,7 @@ def test_an_error_of_our_own_in_a_command_is_try_again(visit, monkeypatch):
     visit(story)
 
 
-def test_a_mail_over_the_budget_waits(visit, monkeypatch):
+def test_a_mail_over_the_budget_waits(visit: Visit, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(Budget, "for_listeners", lambda _listeners: Budget(1000))
 
     async def story(house: House) -> None:
@@ -380,7 +393,7 @@ def test_a_mail_over_the_budget_waits(visit, monkeypatch):
     visit(story)
 
 
-def test_a_stop_tells_idle_sessions_and_lets_a_commit_end(visit):
+def test_a_stop_tells_idle_sessions_and_lets_a_commit_end(visit: Visit):
     async def story(house: House) -> None:
         house.kept.hold = asyncio.Event()
         idle, busy = await house.connect(), await house.connect()
@@ -397,7 +410,7 @@ def test_a_stop_tells_idle_sessions_and_lets_a_commit_end(visit):
     visit(story)
 
 
-def test_a_stop_cuts_a_content_that_does_not_end(visit):
+def test_a_stop_cuts_a_content_that_does_not_end(visit: Visit):
     async def story(house: House) -> None:
         client = await house.connect()
         await client.say("EHLO c", "MAIL FROM:<a@b.example>")
@@ -410,7 +423,7 @@ def test_a_stop_cuts_a_content_that_does_not_end(visit):
     visit(story, stop_seconds=0.1)
 
 
-def test_a_taken_port_is_named_with_what_to_do(visit):
+def test_a_taken_port_is_named_with_what_to_do(visit: Visit):
     with socket.socket() as taken:
         taken.bind((LOCAL, 0))
         taken.listen()
@@ -423,7 +436,9 @@ def test_a_taken_port_is_named_with_what_to_do(visit):
     assert f"sport = :{port}" in text
 
 
-def test_our_constructor_leaves_out_nothing_of_aiosmtpds(caplog):
+def test_our_constructor_leaves_out_nothing_of_aiosmtpds(
+    caplog: pytest.LogCaptureFixture,
+):
     from aiosmtpd.smtp import SMTP
 
     with caplog.at_level(logging.CRITICAL):
@@ -431,7 +446,7 @@ def test_our_constructor_leaves_out_nothing_of_aiosmtpds(caplog):
         theirs = vars(SMTP(None, hostname="x", loop=loop))
         loop.close()
     # Ours are set on the class, for each session, or by asyncio's own base.
-    ours = set(dir(Connection)) | set(Connection.__init__.__code__.co_names)
+    ours = set(dir(SmtpSession)) | set(Connection.__init__.__code__.co_names)
     reader = asyncio.StreamReader(loop=loop)
     asyncios = set(vars(asyncio.StreamReaderProtocol(reader, print, loop=loop)))
     assert set(theirs) - ours - asyncios == set()

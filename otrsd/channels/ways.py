@@ -1,0 +1,81 @@
+"""The ways in of one node, put together: listeners, submit socket, drop folder.
+
+In: the configuration, the spool, the supervisor's :class:`Control`. Out: nothing;
+:func:`run_receiver` returns once a stop was asked for and every mail in hand has its
+answer. Fails with ``ConfigError`` where a listener can't be opened.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+import structlog
+
+from otrsd.channels.drop import PipeSettings, make_drop_folder, move_drops
+from otrsd.channels.intake import Intake
+from otrsd.channels.receiver import Receiver, new_loop
+from otrsd.channels.recipients import Recipients
+from otrsd.channels.socket import SubmitSocket
+from otrsd.clock import Clock
+from otrsd.config.models import Config, Listener
+from otrsd.config.routes import Routes
+from otrsd.control import Control
+from otrsd.spool import Spool
+
+
+def pipe_settings(config: Config) -> PipeSettings:
+    """Return what ``pipe.json`` says: for ``init``, ``check``, ``run``, ``reload``."""
+    routes = Routes(config)
+    return PipeSettings(
+        drop=config.state / "drop",
+        socket=config.state / "submit.sock",
+        max_size=_max_size(config),
+        min_free=config.spool.min_free,
+        accept=(
+            *routes.addresses,
+            "postmaster",
+            *(f"postmaster@{domain}" for domain in sorted(routes.domains)),
+        ),
+        accept_any=bool(config.site.catch_all),
+    )
+
+
+def run_receiver(config: Config, spool: Spool, control: Control, clock: Clock) -> None:
+    """Be the receiver role in this process until its control says stop."""
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        runner.run(_receive(config, spool, control, clock))
+
+
+async def _receive(
+    config: Config, spool: Spool, control: Control, clock: Clock
+) -> None:
+    settings = pipe_settings(config)
+    make_drop_folder(settings.drop)
+    intake = Intake(spool, clock)
+
+    async def drops(stop: asyncio.Event) -> None:
+        await move_drops(settings.drop, intake, clock, stop)
+
+    receiver = Receiver(
+        listen=config.listen,
+        recipients=Recipients(config),
+        intake=intake,
+        control=control,
+        clock=clock,
+        # Bound once: the lazy logger would be put together anew for each line.
+        log=structlog.get_logger().bind(),
+        companions=(drops,),
+    )
+    submit = SubmitSocket(intake, clock, max_size=settings.max_size)
+    try:
+        async with submit.listening(settings.socket):
+            await receiver.serve()
+    finally:
+        await intake.close()
+
+
+def _max_size(config: Config) -> int:
+    """Return the largest mail that any way takes; the pipe takes the same."""
+    listeners = (config.listen.smtp, config.listen.lmtp)
+    sizes = [listener.max_size for listener in listeners if listener is not None]
+    return max(sizes, default=int(Listener.model_fields["max_size"].default))
