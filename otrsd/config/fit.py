@@ -131,18 +131,23 @@ def _known_keys(model: type[BaseModel], path: tuple[int | str, ...]) -> list[str
     for step in path:
         here = _inside(here, step)
     found = _model_in(here)
-    return (
-        [] if found is None else [f.alias or n for n, f in found.model_fields.items()]
-    )
+    fields = {} if found is None else found.model_fields
+    # An alias for validation alone marks a member that no file may set.
+    return [
+        field.alias or name
+        for name, field in fields.items()
+        if field.alias or not field.validation_alias
+    ]
 
 
 def _inside(annotation: Any, step: int | str) -> Any:
     """Return the annotation of the member ``step`` of something annotated so."""
+    if get_origin(annotation) in {dict, Mapping}:
+        return get_args(annotation)[-1]
     found = _model_in(annotation)
     if found is not None and step in found.model_fields:
         return found.model_fields[str(step)].annotation
-    arguments = get_args(annotation)
-    return arguments[-1] if get_origin(annotation) is dict else annotation
+    return annotation
 
 
 def _model_in(annotation: Any) -> type[BaseModel] | None:

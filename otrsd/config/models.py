@@ -124,7 +124,8 @@ class Plugins(Model):
     disable: Names = ()
     settings: Mapping[str, Any] = Field(default={}, repr=False)
     #: The same, with the place of each value (``load.fit`` makes models of them).
-    nodes: Mapping[str, Node] = Field(default={}, repr=False)
+    #: Not a key: the loader puts it here, so no file may (hence the odd alias).
+    nodes: Mapping[str, Node] = Field(default={}, repr=False, validation_alias=" ")
 
 
 class Config(Model):
