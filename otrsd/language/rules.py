@@ -18,7 +18,7 @@ from otrsd.language.actions import ActionReader, Actions
 from otrsd.language.conditions import Conditions
 from otrsd.language.evaluate import Check, MatchField, View, compile_tree
 from otrsd.language.regex import Pattern
-from otrsd.language.tree import ALWAYS, Op, Tree, tests_of
+from otrsd.language.tree import ALWAYS, Op, Tree, each_test
 from otrsd.language.words import why
 from otrsd.model.changes import Changes
 from otrsd.model.envelope import Envelope
@@ -209,7 +209,7 @@ def _groups(tree: Tree) -> list[str]:
     """Return the named groups of every pattern in ``tree``."""
     return [
         name
-        for test in tests_of(tree)
+        for test in each_test(tree)
         if test.op is Op.REGEX
         for name in Pattern(str(test.value)).groups
     ]

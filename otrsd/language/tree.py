@@ -102,15 +102,15 @@ Tree = And | Or | Not | Test
 ALWAYS = And(parts=())
 
 
-def tests_of(tree: Tree) -> Iterator[Test]:
+def each_test(tree: Tree) -> Iterator[Test]:
     """Yield every test in ``tree``, left to right."""
     if isinstance(tree, Test):
         yield tree
     elif isinstance(tree, Not):
-        yield from tests_of(tree.part)
+        yield from each_test(tree.part)
     else:
         for part in tree.parts:
-            yield from tests_of(part)
+            yield from each_test(part)
 
 
 def both(parts: list[Tree]) -> Tree:

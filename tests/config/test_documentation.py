@@ -17,7 +17,7 @@ from otrsd.language.actions import _SETTINGS
 from otrsd.language.conditions import ADDRESSES, TEXTS
 from otrsd.language.query import FIELDS, parse_query
 from otrsd.language.rules import compile_rules
-from otrsd.language.tree import tests_of
+from otrsd.language.tree import each_test
 
 PAGE = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text()
 EXAMPLES = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
@@ -38,7 +38,7 @@ def test_each_example_is_a_site_without_a_problem(
 @pytest.mark.parametrize("text", SEARCHES)
 def test_each_search_is_understood(text: str) -> None:
     query = parse_query(text, now=datetime(2026, 11, 23, tzinfo=UTC))
-    assert list(tests_of(query.tree))
+    assert list(each_test(query.tree))
 
 
 @pytest.mark.parametrize("model", [Site, Listener, Queue, Plugins, Spool, Trash])
