@@ -224,6 +224,9 @@ class SmtpSession(Connection):
         recipients = len(self.envelope.rcpt_tos)
         self._note(reply, spool_id, content.size)
         self._set_post_data_state()
+        # From here on a client that does not read its reply may be cut off again.
+        self._phase = Phase.COMMAND
+        self._reset_timeout()
         await self._answer_content(reply, recipients)
 
     async def _answer_content(self, reply: Reply, recipients: int) -> None:  # noqa: ARG002 - LMTP needs it
