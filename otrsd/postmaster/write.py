@@ -17,6 +17,7 @@ from otrsd.postmaster.parts import Fate, Found, Outcome, Postmaster, Screened
 from otrsd.postmaster.screen import defects
 from otrsd.store import ledger, plugin_state, trash
 from otrsd.store.articles import Known
+from otrsd.store.history import Change
 from otrsd.store.trash import Discarded
 
 #: Characters of an address column.
@@ -44,6 +45,9 @@ def discard(
             expires_at=unit.at + post.trash_keep,
         ),
     )
+    who = _who(screened)
+    data = {"trash_id": trash_id, "spool_id": claimed.id, "reason": reason}
+    unit.record(Change(type="Discarded", actor=who.actor, cause=cause, data=data))
     _enter(unit, screened, ledger.TRASH, trash_id=trash_id)
     return _outcome(screened, Fate.TRASH, reason=reason)
 

@@ -18,7 +18,7 @@ from otrsd.spool.values import Arrival, Clash, State
 
 _INSERT = (
     "INSERT INTO spool (seq, id, state, order_key, received_at, sha256, size,"
-    " envelope, reason) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    " envelope, reason, without) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 _INSERT_CONTENT = "INSERT INTO spool_content (key, data) VALUES (?, ?)"
 
@@ -67,6 +67,7 @@ def _row(seq: int, arrival: Arrival) -> tuple[object, ...]:
         arrival.size,
         _storable(envelope.to_json()),
         arrival.held,
+        "\n".join(sorted(arrival.without)),
     )
 
 

@@ -104,7 +104,7 @@ def leased(connection: sqlite3.Connection, seqs: Sequence[int]) -> list[Claimed]
             strikes=row[5],
             tries=row[6],
             alone=bool(row[7]),
-            without=frozenset(row[8].split()),
+            without=frozenset(row[8].splitlines()),
             released=bool(row[9]),
         )
         for row in rows
@@ -204,7 +204,7 @@ def _strike(connection: sqlite3.Connection, worker: str, work: Work) -> tuple[st
     ).fetchall()
     if not rows:
         return ()
-    strikes, without = rows[0][0], set(rows[0][1].split())
+    strikes, without = rows[0][0], set(rows[0][1].splitlines())
     screening = bool(work.plugin) and work.stage in SCREEN_STAGES
     if strikes >= STRIKES_HELD or (strikes >= STRIKES_WITHOUT_PLUGIN and screening):
         hold(connection, work.spool_id, _verdict(strikes, work))
@@ -212,7 +212,7 @@ def _strike(connection: sqlite3.Connection, worker: str, work: Work) -> tuple[st
     if strikes >= STRIKES_WITHOUT_PLUGIN and work.plugin:
         connection.execute(
             "UPDATE spool SET without = ? WHERE id = ?",
-            (" ".join(sorted(without | {work.plugin})), work.spool_id),
+            ("\n".join(sorted(without | {work.plugin})), work.spool_id),
         )
     return ()
 

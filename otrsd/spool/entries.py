@@ -121,7 +121,7 @@ def _entry(row: tuple[object, ...]) -> Entry:
         strikes=int(str(strikes)),
         worker=str(worker) if state == State.ACTIVE else "",
         alone=bool(alone),
-        without=frozenset(str(without).split()),
+        without=frozenset(str(without).splitlines()),
         sha256=str(sha256),
         size=int(str(size)),
         reason=str(reason),

@@ -39,6 +39,8 @@ class Arrival:
     size: int
     #: Not empty: the mail arrives held, for this reason.
     held: str = ""
+    #: Plugins and ``rule:NAME`` that its journey leaves out (restored mail).
+    without: frozenset[str] = frozenset()
 
     @staticmethod
     def of(

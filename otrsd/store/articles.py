@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -108,6 +109,35 @@ def ticket_number_of(connection: Connection, article_id: int) -> str | None:
         .join(article, article.c.ticket_id == ticket.c.id)
         .where(article.c.id == article_id)
     ).scalar()
+
+
+def spool_ids_of_number(connection: Connection, number: str) -> tuple[str, ...]:
+    """Return the spool ids of a ticket's mails, oldest first."""
+    rows = connection.execute(
+        sa.select(article.c.spool_id)
+        .join(ticket, article.c.ticket_id == ticket.c.id)
+        .where(ticket.c.number == number, article.c.spool_id != "")
+        .order_by(article.c.id)
+    )
+    return tuple(rows.scalars())
+
+
+def spool_ids_of_message_id(connection: Connection, message_id: str) -> tuple[str, ...]:
+    """Return the spool ids of the mails with this Message-ID, oldest first."""
+    rows = connection.execute(
+        sa.select(article.c.spool_id)
+        .where(article.c.message_key == message_key(message_id))
+        .order_by(article.c.id)
+    )
+    return tuple(rows.scalars())
+
+
+def envelope_of(connection: Connection, spool_id: str) -> str | None:
+    """Return the stored envelope (JSON) of a delivered mail."""
+    found = connection.execute(
+        sa.select(article.c.mail).where(article.c.spool_id == spool_id)
+    ).scalar()
+    return None if found is None else json.dumps(json.loads(found)["envelope"])
 
 
 def _known(

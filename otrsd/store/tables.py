@@ -139,6 +139,8 @@ article = sa.Table(
     sa.Index("article_ticket", "ticket_id", "id"),
     sa.Index("article_message", "message_key"),
     sa.Index("article_dedup", "dedup_key"),
+    sa.Index("article_spool", "spool_id"),
+    sa.Index("article_content", "content_sha256"),
 )
 
 #: The octets of a mail, compressed, in pieces of at most 1 MiB before compression.
@@ -258,6 +260,7 @@ trash = sa.Table(
     sa.Column("expires_at", Utc, nullable=False),
     sa.Index("trash_expires", "expires_at"),
     sa.Index("trash_content", "content_sha256"),
+    sa.Index("trash_spool", "spool_id"),
 )
 
 #: Side effects owed; leased, done at least once, then deleted.

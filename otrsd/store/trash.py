@@ -65,6 +65,13 @@ def by_id(connection: Connection, trash_id: int) -> Discarded | None:
     return None if row is None else _discarded(row)
 
 
+def envelope_of(connection: Connection, spool_id: str) -> str | None:
+    """Return the stored envelope (JSON) of a discarded mail."""
+    return connection.execute(
+        sa.select(trash.c.envelope).where(trash.c.spool_id == spool_id)
+    ).scalar()
+
+
 def expired(connection: Connection, now: datetime, limit: int) -> list[Discarded]:
     """Return mails whose time is over, oldest first."""
     rows = connection.execute(

@@ -81,6 +81,8 @@ def _tables() -> None:
         **MARIADB,
     )
     op.create_index("article_dedup", "article", ["dedup_key"])
+    op.create_index("article_spool", "article", ["spool_id"])
+    op.create_index("article_content", "article", ["content_sha256"])
     op.create_index("article_message", "article", ["message_key"])
     op.create_index("article_ticket", "article", ["ticket_id", "id"])
     op.create_table(
@@ -299,4 +301,5 @@ def _tables() -> None:
         **MARIADB,
     )
     op.create_index("trash_content", "trash", ["content_sha256"])
+    op.create_index("trash_spool", "trash", ["spool_id"])
     op.create_index("trash_expires", "trash", ["expires_at"])
