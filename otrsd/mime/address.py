@@ -25,11 +25,10 @@ _LITERAL = r"\[[A-Za-z0-9:.-]+\]"
 _MAILBOX = re.compile(rf"({_DOT_ATOM}|{_QUOTED})@({_DOMAIN}|{_LITERAL})\Z")
 #: The usual forms, taken in one step; everything else goes through the tokens.
 _USUAL = re.compile(
-    rf"\s*(?:(?:\"([^\"\\<>@]*)\"|([^\"\\<>@,;:()\[\]]*?))\s*)"
-    rf"<({_DOT_ATOM}@{_DOMAIN})>\s*\Z"
+    rf"(?:\"([^\"\\<>@]*)\"\s*|([^\"\\<>@,;:()\[\]]*))<({_DOT_ATOM}@{_DOMAIN})>\Z"
 )
-_BARE = re.compile(rf"\s*({_DOT_ATOM}@{_DOMAIN})\s*\Z")
-_TOKEN = re.compile(
+_BARE = re.compile(rf"({_DOT_ATOM}@{_DOMAIN})\Z")
+_PIECE = re.compile(
     r'\s+|"(?:[^"\\]|\\.)*"?|\[[^\]\[\s]*\]?|[()<>,;:@\\]|[^\s"()<>,;:@\\\[]+',
     re.DOTALL,
 )
@@ -93,77 +92,84 @@ class _Reader:
 
     def read(self, text: str) -> AddressList:
         """Return the mailboxes of ``text``."""
-        for match in _TOKEN.finditer(text):
-            token = match[0]
-            if self._comment_depth or token in "()":
-                self._take_comment(token)
+        for match in _PIECE.finditer(text):
+            piece = match[0]
+            if self._comment_depth or piece in "()":
+                self._take_comment(piece)
             elif self._angle is not None:
-                self._take_angle(token)
+                self._take_angle(piece)
             else:
-                self._take_outside(token)
+                self._take_outside(piece)
             if len(self.out.addresses) >= ADDRESSES:
                 self._defect(f"more than {ADDRESSES} addresses: the rest was not read")
                 return self.out
         if self._comment_depth:
             self._defect("a comment is not closed")
         self._end_mailbox()
+        if self._in_group:
+            self._defect("a group is not closed")
         return self.out
 
     def _defect(self, text: str) -> None:
         if text not in self.out.defects:
             self.out.defects.append(text)
 
-    def _take_comment(self, token: str) -> None:
-        if token == ")" and not self._comment_depth:
+    def _take_comment(self, piece: str) -> None:
+        if piece == ")" and not self._comment_depth:
             self._defect("a closing parenthesis without an opening one")
             return
-        if token == "(":
+        if piece == "(":
             self._comment_depth += 1
-        elif token == ")":
+        elif piece == ")":
             self._comment_depth -= 1
         else:
-            self._comment.append(token)
+            self._comment.append(piece)
 
-    def _take_angle(self, token: str) -> None:
+    def _take_angle(self, piece: str) -> None:
         assert self._angle is not None  # noqa: S101 - told apart by the caller
-        if token == ">":
+        if piece == ">":
             self._closed = True
             self._add("".join(self._angle), _phrase(self._phrase))
             self._angle = None
-        elif token in "<,;":
+        elif piece in "<,;":
             self._defect("an angle bracket is not closed")
             self._angle = None
             self._phrase = []
-        elif not token.isspace():
-            self._angle.append(token)
+        elif not piece.isspace():
+            self._angle.append(piece)
 
-    def _take_outside(self, token: str) -> None:
-        if token == "<":
+    def _take_outside(self, piece: str) -> None:
+        if piece == "<":
             if self._closed:
                 self._defect("two addresses without a comma")
             self._angle = []
-        elif token == ",":
+        elif piece == ",":
             self._end_mailbox()
-        elif token == ":":
+        elif piece == ":":
             self._open_group()
-        elif token == ";":
-            self._end_mailbox()
-            if not self._in_group:
-                self._defect("a semicolon outside a group")
-            self._in_group = False
-        elif token == ">":
+        elif piece == ";":
+            self._close_group()
+        elif piece == ">":
             self._defect("a closing angle bracket without an opening one")
-        elif self._closed and not token.isspace():
+        elif self._closed and not piece.isspace():
             self._defect("text behind an address")
         else:
-            self._phrase.append(token)
+            self._phrase.append(piece)
 
     def _open_group(self) -> None:
         if self._in_group or "@" in self._phrase:
             self._defect("a colon in the wrong place")
+        if not "".join(self._phrase).strip():
+            self._defect("a group without a name")
         self._in_group = True
         self._phrase, self._closed = [], False
         self._comment = []
+
+    def _close_group(self) -> None:
+        self._end_mailbox()
+        if not self._in_group:
+            self._defect("a semicolon outside a group")
+        self._in_group = False
 
     def _end_mailbox(self) -> None:
         if self._angle is not None:
@@ -187,7 +193,7 @@ class _Reader:
 
 def _phrase(tokens: list[str]) -> str:
     words = [
-        _UNQUOTE.sub(r"\1", token[1:].removesuffix('"')) if token[0] == '"' else token
-        for token in tokens
+        _UNQUOTE.sub(r"\1", piece[1:].removesuffix('"')) if piece[0] == '"' else piece
+        for piece in tokens
     ]
     return " ".join("".join(words).split())

@@ -62,11 +62,13 @@ _CODECS = {
 }
 _UTF_7 = "utf-7"
 _ISO_2022_JP = "iso-2022-jp-2"
+#: Where the rows and cells of Shift-JIS leave a gap.
+_ROW_GAP, _CELL_GAP = 0x5F, 0x60
 _JIS_RUN = re.compile(rb"\x1b(\$@|\$B|\(B|\(J|\(I)")
 _BOMS = ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
 #: What strict decoding must not leave behind: PostgreSQL refuses NUL, UTF-8 refuses
 #: surrogates (the UTF-7 decoder makes them).
-_FORBIDDEN = re.compile("[\0\ud800-\udfff]")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def codec_of(declared: str, *, html: bool = False) -> str:
@@ -81,9 +83,9 @@ def codec_of(declared: str, *, html: bool = False) -> str:
 def decode(octets: bytes, declared: str = "", *, html: bool = False) -> str:
     """Return ``octets`` as text."""
     text = _decode(octets, codec_of(declared, html=html))
-    if _FORBIDDEN.search(text):
-        return _FORBIDDEN.sub("\ufffd", text)
-    return text
+    if "\0" in text:
+        text = text.replace("\0", "\ufffd")
+    return text if text.isascii() else _SURROGATE.sub("\ufffd", text)
 
 
 def _decode(octets: bytes, codec: str) -> str:
@@ -128,9 +130,9 @@ def _jis_to_windows(run: bytes) -> bytes:
     """Move pairs of JIS X 0208 to their places in Shift-JIS."""
     out = bytearray()
     for row, cell in zip(run[::2], run[1::2], strict=False):
-        out.append((row + 1) // 2 + (0x70 if row < 0x5F else 0xB0))
+        out.append((row + 1) // 2 + (0x70 if row < _ROW_GAP else 0xB0))
         if row % 2:
-            out.append(cell + (0x1F if cell < 0x60 else 0x20))
+            out.append(cell + (0x1F if cell < _CELL_GAP else 0x20))
         else:
             out.append((cell + 0x7E) & 0xFF)
     return bytes(out)

@@ -32,7 +32,7 @@ def clean_filename(name: str) -> str:
 
 
 def distinct(name: str, taken: set[str]) -> str:
-    """Return ``name``, numbered if it is taken: ``a.txt``, ``a (2).txt`` …"""
+    """Return ``name``, numbered if it is taken: ``a.txt``, ``a (2).txt`` and so on."""
     stem, dot, extension = name.rpartition(".")
     if not stem:
         stem, dot, extension = name, "", ""

@@ -9,29 +9,117 @@ from __future__ import annotations
 
 import html
 import re
+from collections.abc import Iterator
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from otrsd.mime.limits import HTML_DEPTH, HTML_OCTETS, HTML_TAGS
 
 _TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9]*)")
-_DROPPED = re.compile(
-    r"(?is)<!--.*?-->|<(script|style|head|title)\b.*?</\1\s*>|<[^<>]*>"
-)
+_COMMENT_END = re.compile("-->")
+#: Elements whose content is no text, and what ends them.
+_CLOSINGS = {
+    tag: re.compile(rf"</{tag}[^>]*>?", re.IGNORECASE)
+    for tag in ("script", "style", "head", "title")
+}
 _LONG_GAP = re.compile(r"\n{3,}")
 _SPACE = re.compile(r"[ \t\r\n\f\u00a0]+")
 _VOID = frozenset(
-    "area base br col embed hr img input link meta param source track wbr"
-    " p li td th tr dt dd option".split()
+    (
+        "area",
+        "base",
+        "br",
+        "col",
+        "embed",
+        "hr",
+        "img",
+        "input",
+        "link",
+        "meta",
+        "param",
+        "source",
+        "track",
+        "wbr",
+        "p",
+        "li",
+        "td",
+        "th",
+        "tr",
+        "dt",
+        "dd",
+        "option",
+    )
 )
-_HIDDEN = frozenset("script style head title template svg math object iframe".split())
+_HIDDEN = frozenset(
+    ("script", "style", "head", "title", "template", "svg", "math", "object", "iframe")
+)
 _PARAGRAPHS = frozenset(
-    "p blockquote ul ol dl table pre h1 h2 h3 h4 h5 h6 form fieldset".split()
+    (
+        "p",
+        "blockquote",
+        "ul",
+        "ol",
+        "dl",
+        "table",
+        "pre",
+        "h1",
+        "h2",
+        "h3",
+        "h4",
+        "h5",
+        "h6",
+        "form",
+        "fieldset",
+    )
 )
 _BLOCKS = frozenset(
-    "div section article header footer main nav aside address center tr li dt dd"
-    " figure figcaption caption details summary body html tbody thead option".split()
+    (
+        "div",
+        "section",
+        "article",
+        "header",
+        "footer",
+        "main",
+        "nav",
+        "aside",
+        "address",
+        "center",
+        "tr",
+        "li",
+        "dt",
+        "dd",
+        "figure",
+        "figcaption",
+        "caption",
+        "details",
+        "summary",
+        "body",
+        "html",
+        "tbody",
+        "thead",
+        "option",
+    )
 )
+_FORMATTING = frozenset(
+    (
+        "a",
+        "b",
+        "big",
+        "code",
+        "em",
+        "font",
+        "i",
+        "nobr",
+        "s",
+        "small",
+        "strike",
+        "strong",
+        "tt",
+        "u",
+    )
+)
+#: Times that open formatting elements may be opened again, all in all.
+_REOPENED = 50_000
 _LINKED = ("http://", "https://", "mailto:", "ftp://", "tel:")
 
 
@@ -46,22 +134,49 @@ def html_to_text(source: str) -> str:
 
 
 def _is_bearable(source: str) -> bool:
-    depth = 0
+    """Tell whether a parser may build this tree: its size is not the source's.
+
+    Depth costs time; formatting elements left open are opened again in each later
+    block, so 500 of them before 20,000 paragraphs make ten million nodes.
+    """
+    depth = formatting = reopened = 0
     if source.count("<") <= HTML_DEPTH:
         return True
     for count, match in enumerate(_TAG.finditer(source)):
-        if match[2].lower() in _VOID:
-            continue
-        depth += -1 if match[1] else 1
-        if depth > HTML_DEPTH or count > HTML_TAGS:
+        tag = match[2].lower()
+        if tag in _FORMATTING:
+            formatting = max(formatting + (-1 if match[1] else 1), 0)
+        else:
+            reopened += formatting
+        if tag not in _VOID:
+            depth += -1 if match[1] else 1
+        if depth > HTML_DEPTH or count > HTML_TAGS or reopened > _REOPENED:
             return False
     return True
 
 
 def _without_tags(source: str) -> str:
-    lines = html.unescape(_DROPPED.sub(" ", source)).splitlines()
+    lines = html.unescape("".join(_outside_tags(source))).splitlines()
     text = "\n".join(" ".join(line.split()) for line in lines)
     return _LONG_GAP.sub("\n\n", text).strip()
+
+
+def _outside_tags(source: str) -> Iterator[str]:
+    """Yield what is not markup; looks at each character a fixed number of times."""
+    at = 0
+    while (opened := source.find("<", at)) >= 0:
+        yield source[at:opened]
+        yield " "
+        match = _TAG.match(source, opened)
+        closing = _CLOSINGS.get(match[2].lower()) if match and not match[1] else None
+        if source.startswith("<!--", opened):
+            closing = _COMMENT_END
+        if closing is not None:
+            end = closing.search(source, opened)
+            at = end.end() if end else len(source)
+        else:
+            at = source.find(">", opened) + 1 or len(source)
+    yield source[at:]
 
 
 class _Writer:
@@ -127,18 +242,23 @@ class _Writer:
             self._break(1)
             self._put("---")
             self._break(1)
-        elif tag == "img" and (name := (node.attributes.get("alt") or "").strip()):
-            self._text(f"[{name}]")
-        elif tag == "blockquote":
+        elif tag == "img":
+            if name := (node.attributes.get("alt") or "").strip():
+                self._text(f"[{name}]")
+        elif tag in ("ul", "ol"):
+            self._lists.append(0 if tag == "ol" else None)
+        elif tag == "li":
+            self._item()
+        else:
+            self._enter(tag)
+
+    def _enter(self, tag: str) -> None:
+        if tag == "blockquote":
             self._quotes += 1
         elif tag == "pre":
             self._pre += 1
         elif tag == "a":
             self._links.append(len(self._out))
-        elif tag in ("ul", "ol"):
-            self._lists.append(0 if tag == "ol" else None)
-        elif tag == "li":
-            self._item()
 
     def _close(self, node: LexborNode) -> None:
         tag = node.tag or ""

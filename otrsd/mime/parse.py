@@ -35,8 +35,20 @@ from otrsd.model.mail import Address, HeaderField, Mail, Part
 
 _MESSAGE_ID = re.compile(r"<[^<>\s\[\]]+(?:\[[^<>\s\[\]]*\])?>")
 _ONCE = frozenset(
-    "from sender reply-to to cc date subject message-id in-reply-to references"
-    " content-type content-transfer-encoding".split()
+    (
+        "from",
+        "sender",
+        "reply-to",
+        "to",
+        "cc",
+        "date",
+        "subject",
+        "message-id",
+        "in-reply-to",
+        "references",
+        "content-type",
+        "content-transfer-encoding",
+    )
 )
 
 
@@ -178,9 +190,7 @@ class _Reader:
         )
 
     def _decoded(self, entity: Entity) -> Iterator[bytes]:
-        return decode_transfer(
-            self._content, entity.start, entity.end, entity.encoding
-        )
+        return decode_transfer(self._content, entity.start, entity.end, entity.encoding)
 
     def _size(self, entity: Entity) -> int:
         if entity.encoding in ("", "7bit", "8bit", "binary"):
