@@ -9,6 +9,7 @@ errors. Reading has no side effects, so a broken file leaves a daemon as it was.
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,11 +25,13 @@ __all__ = [
     "Examined",
     "LocatedError",
     "Problem",
+    "Recalled",
     "Severity",
     "Source",
     "examine",
     "fit",
     "load",
+    "recall",
 ]
 
 _INCLUDE = "config/*.yaml"
@@ -58,6 +61,14 @@ class Examined:
     problems: tuple[Problem, ...]
     #: Every file that could be read, in order.
     sources: tuple[Source, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recalled:
+    """The rules of a past configuration, to be compiled again."""
+
+    rules: Mapping[str, Node]
+    queues: tuple[str, ...]
 
 
 def load(path: Path, environ: Mapping[str, str]) -> Config:
@@ -104,6 +115,23 @@ def _sorted(
         place = "" if problem.line else problem.render()
         first.setdefault((order, problem.line, problem.column, place), problem)
     return tuple(first[key] for key in sorted(first))
+
+
+def recall(snapshot: str) -> Recalled:
+    """Return what rules need of a stored :meth:`Config.snapshot_text`.
+
+    Nothing outside the text is read, so a past decision can be explained although
+    secrets and files have gone. The text was checked when it was stored.
+    """
+    problems: list[Problem] = []
+    documents = [
+        read(Source(name=name, text=text))
+        for name, text in json.loads(snapshot).items()
+    ]
+    sections = _merge(documents, problems)
+    queues = _named(sections.get("queues"), "queues", problems)
+    rules = _named(sections.get("rules"), "rules", problems)
+    return Recalled(rules=rules, queues=tuple(queues) or (_BUILT_IN,))
 
 
 def _order(sources: tuple[Source, ...], file: str) -> int:

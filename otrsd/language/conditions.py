@@ -120,8 +120,8 @@ class Conditions:
                 'write "*" for "is there", or "=" for "is empty"',
             )
             return ALWAYS
-        if len(value.text) > 1 and value.text.startswith("/"):
-            return self._regex(name, value)
+        if value.text.startswith("/"):
+            return self._pattern(name, value)
         short = address_test if name in ADDRESSES else _text_test
         return short(name, value.text)
 
@@ -152,6 +152,17 @@ class Conditions:
         if op is Op.REGEX:
             return self._regex(name, value)
         return Test(field=name, op=op, value=value.text)
+
+    def _pattern(self, name: str, value: Node) -> Tree:
+        """Read ``/pattern/flags``; a lone slash is text or a slip, so ask which."""
+        if value.text.rfind("/") > 0:
+            return self._regex(name, value)
+        self._wrong(
+            value,
+            f"'{value.text}' starts a pattern that does not end",
+            f"write {value.text}/, or {{contains: {value.text}}} for the text itself",
+        )
+        return ALWAYS
 
     def _regex(self, name: str, node: Node) -> Tree:
         try:

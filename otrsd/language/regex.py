@@ -26,7 +26,9 @@ _WORDS: Mapping[str, str] = {
     "no argument for repetition operator": "nothing to repeat before",
     "bad repetition operator": "repeats a repetition",
     "invalid escape sequence": "RE2 does not know the escape",
-    "invalid character class range": "the range ends before it starts",
+    "invalid character class range": "RE2 does not know the class or range",
+    "invalid repetition size": "repeats more than 1,000 times, or backwards",
+    "invalid perl operator": "RE2 does not know the group",
     "trailing \\": "ends with a lone backslash",
     "invalid named capture group": "a named group is written (?P<name>…):",
     "duplicate capture group name": "two groups have the same name",
@@ -131,7 +133,7 @@ def _explained(pattern: str, error: Exception) -> PatternError:
         text = f"RE2 has no look-ahead or look-behind: '{found[0]}'"
         return PatternError(text, found.start())
     found = _BACK_REFERENCE.search(pattern)
-    if found and ("escape" in words or "named capture" in words):
+    if found and ("escape" in words or "perl operator" in words):
         text = f"RE2 has no back-references: '{found[0]}'"
         return PatternError(text, found.start())
     text = _WORDS.get(words, words)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from otrsd.config.load import Examined, examine, load
+from otrsd.config.load import Examined, examine, load, recall
 from otrsd.config.models import Config
 from otrsd.errors import ConfigError
 from otrsd.language.rules import compile_rules
@@ -90,6 +90,13 @@ def test_the_snapshot_changes_with_any_file(site: Site) -> None:
     one = good(site("queues: {a: }", b="rules: {}")).snapshot
     assert good(site("queues: {a: }", b="rules: {}")).snapshot == one
     assert good(site("queues: {a: }", b="rules: {} # changed")).snapshot != one
+
+
+def test_a_snapshot_gives_its_rules_back(site: Site) -> None:
+    config = good(site("rules: {a: {then: stop}}", q="queues: {x: }"))
+    then = recall(config.snapshot_text())
+    (rule,) = compile_rules(then.rules, queues=then.queues).rules
+    assert (rule.name, rule.origin, then.queues) == ("a", "otrsd.yaml:1", ("x",))
 
 
 def test_load_lists_every_problem(tmp_path: Path) -> None:
