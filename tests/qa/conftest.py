@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -33,24 +33,8 @@ def modules_of(*folders: str) -> list[Path]:
 
 def imports_of(path: Path) -> set[str]:
     """Return the full names of all modules that a file imports, wherever it does."""
-    return _imported(ast.walk(ast.parse(path.read_bytes())))
-
-
-def imports_at_start(path: Path) -> set[str]:
-    """Return the names of the modules that a file imports whenever it is imported."""
-    started: list[ast.AST] = []
-    waiting: list[ast.AST] = [ast.parse(path.read_bytes())]
-    while waiting:
-        node = waiting.pop()
-        started.append(node)
-        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
-            waiting.extend(ast.iter_child_nodes(node))
-    return _imported(started)
-
-
-def _imported(nodes: Iterable[ast.AST]) -> set[str]:
     names: set[str] = set()
-    for node in nodes:
+    for node in ast.walk(ast.parse(path.read_bytes())):
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
