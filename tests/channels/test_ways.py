@@ -6,7 +6,7 @@ import asyncio
 import smtplib
 import threading
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -69,6 +69,40 @@ def test_a_mail_by_each_listener_is_in_the_spool(config: Config, tmp_path: Path)
         claimed = spool.claim("test", limit=10, now=SystemClock().now())
     assert [mail.content for mail in claimed] == [CONTENT] * 2
     assert [mail.envelope.channel for mail in claimed] == ["smtp", "lmtp"]
+
+
+def send_until_refused(port: int, acknowledged: list[str]) -> None:
+    """Send mails, a connection each, until the receiver is gone."""
+    with suppress(OSError, smtplib.SMTPException):
+        while True:
+            with smtplib.SMTP(LOCAL, port, timeout=20) as client:
+                client.ehlo("c.example")
+                client.mail("a@b.example")
+                client.rcpt("support@desk.example")
+                code, text = client.data(CONTENT)
+                if code == 250:
+                    acknowledged.append(text.decode().split()[1])
+
+
+def test_a_stop_under_load_loses_nothing_acknowledged(config: Config, tmp_path: Path):
+    spool = Spool(tmp_path / "spool.db", SystemClock())
+    acknowledged: list[str] = []
+    assert config.listen.smtp is not None
+    arguments = (config.listen.smtp.port, acknowledged)
+    clients = [
+        threading.Thread(target=send_until_refused, args=arguments) for _ in range(4)
+    ]
+    with running(config, spool):
+        for client in clients:
+            client.start()
+        while len(acknowledged) < 50:
+            clients[0].join(0.01)
+    for client in clients:
+        client.join(30)
+    with closing(spool):
+        stored = {entry.id for entry in spool.entries(limit=100_000)}
+    assert len(set(acknowledged)) == len(acknowledged)
+    assert set(acknowledged) <= stored
 
 
 def test_the_pipe_knows_who_is_ours(config: Config):
