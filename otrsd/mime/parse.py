@@ -111,13 +111,20 @@ class _Reader:
             cc=self._list("cc"),
             references=self._references(message_id),
             date=_date(self._first.get("date", "")),
-            text=_capped("\n".join(t for t in body.text if t)),
+            text=self._text(body),
             html=html,
             parts=parts,
             defects=tuple(self._found.defects),
             hostile=self._found.hostile,
             dedup_key=self._dedup_key(message_id),
         )
+
+    def _text(self, body: _Body) -> str:
+        text = "\n".join(t for t in body.text if t)
+        if not text and self._found.hostile:
+            # The raw text is all that a person can judge such a mail by.
+            return decode(self._content[:TEXT_OCTETS])
+        return text[:TEXT_OCTETS]
 
     def _read_headers(self) -> None:
         first = self._first
@@ -286,7 +293,3 @@ def _date(text: str) -> datetime | None:
         return (date if date.tzinfo else date.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, TypeError, OverflowError, IndexError):
         return None
-
-
-def _capped(text: str) -> str:
-    return text[:TEXT_OCTETS]

@@ -18,7 +18,7 @@ _READ = 998
 _NUMBERS = 10
 #: ``Re:`` in the languages of common mailers, also counted (``Re[4]:``, ``Re (2):``).
 _REPLY = re.compile(
-    r"(?i)\s*(?:re|aw|antw|antwort|sv|vs|odp|ynt|rif|res|ref|ynt|re\.|回复|答复|回覆)"
+    r"(?i)\s*(?:re|aw|antw|antwort|sv|vs|odp|ynt|rif|res|ref|re\.|回复|答复|回覆)"
     r"\s*(?:\[\d{1,4}\]|\(\d{1,4}\)|\^\d{1,4})?\s*[:\uff1a]"
 )
 _INVISIBLE = re.compile(

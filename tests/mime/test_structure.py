@@ -174,7 +174,9 @@ def test_M15_a_large_body_costs_no_memory(read: Read, encoding: str):
 @pytest.mark.parametrize("line_end", [b"\r", b"\r\r\n"])
 def test_M16_line_ends_of_two_minds_are_hostile(line_end: bytes):
     content = b"From: a@b\nSubject: s\n\nbody\n".replace(b"\n", line_end)
-    assert "CR" in parse(content).hostile
+    mail = parse(content)
+    assert "CR" in mail.hostile
+    assert "body" in mail.text
 
 
 @pytest.mark.parametrize(
