@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from otrsd.model.mail import Address, HeaderField, Mail, Part
     from otrsd.model.ticket import StateType, Ticket
     from otrsd.model.verdict import Disposition, Verdict
+    from otrsd.trust import Match, Trust
 
 #: Public name → the module it lives in.
 _HOMES = {
@@ -36,6 +37,7 @@ _HOMES = {
     "Event": "otrsd.model.event",
     "HeaderField": "otrsd.model.mail",
     "Mail": "otrsd.model.mail",
+    "Match": "otrsd.trust",
     "Names": "otrsd.config.models",
     "Part": "otrsd.model.mail",
     "PluginState": "otrsd.model.changes",
@@ -44,6 +46,7 @@ _HOMES = {
     "THIS_TICKET": "otrsd.model.changes",
     "Ticket": "otrsd.model.ticket",
     "Tickets": "otrsd.model.changes",
+    "Trust": "otrsd.trust",
     "Verdict": "otrsd.model.verdict",
     "hookimpl": "otrsd.hookspecs",
 }
@@ -59,6 +62,7 @@ __all__ = [
     "Event",
     "HeaderField",
     "Mail",
+    "Match",
     "Names",
     "Part",
     "PluginState",
@@ -66,6 +70,7 @@ __all__ = [
     "StateType",
     "Ticket",
     "Tickets",
+    "Trust",
     "Verdict",
     "hookimpl",
 ]
