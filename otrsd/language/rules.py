@@ -9,10 +9,10 @@ out. ``run`` returns what every matching rule proposes, in order; the caller fol
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from otrsd.config.fit import switch_hint
-from otrsd.config.problem import Problem, did_you_mean
+from otrsd.config.problem import Problem, Severity, did_you_mean
 from otrsd.config.yaml import Node
 from otrsd.language.actions import ActionReader, Actions
 from otrsd.language.conditions import Conditions
@@ -144,8 +144,12 @@ def compile_rules(
     for name, node in rules.items():
         rule, found = _rule(name, node, names, states, fields)
         problems.extend(found)
-        if rule is not None:
-            compiled.append(rule)
+        if rule is None:
+            continue
+        last = compiled[-1] if compiled else None
+        if last is not None and last.when == ALWAYS and last.actions.ends:
+            problems.append(_never_asked(node, name, last))
+        compiled.append(rule)
     return Rules(compiled, match_fields=fields, problems=problems)
 
 
@@ -187,6 +191,12 @@ def _rule(
         holds=compile_tree(tree),
         actions=reader.actions,
     ), []
+
+
+def _never_asked(node: Node, name: str, last: Rule) -> Problem:
+    text = f"rule '{name}' and those below are never asked"
+    why_not = f"rule '{last.name}' ({last.origin}) ends the run for every mail"
+    return replace(node.problem(text, why_not), severity=Severity.WARNING)
 
 
 def _simple_members(members: Mapping[str, Node]) -> list[Problem]:
