@@ -25,6 +25,7 @@ from otrsd.model.envelope import Envelope
 from otrsd.model.mail import Mail
 from otrsd.model.ticket import STATES, StateType, Ticket
 
+_MAX_NAME = 100
 _KEYS = ("description", "enabled", "when", "then")
 
 
@@ -172,6 +173,12 @@ def _rule(
         for key in members
         if key not in _KEYS
     ]
+    if not name.isprintable() or len(name) > _MAX_NAME:
+        problems.append(
+            node.problem(
+                f"a rule's name has no control characters, at most {_MAX_NAME}"
+            )
+        )
     problems += _simple_members(members)
     conditions = Conditions(match_fields=match_fields)
     tree = conditions.read(members["when"]) if "when" in members else ALWAYS
