@@ -54,7 +54,7 @@ def _run(role: Role, control: RoleControl, before: Work | None, log: Lines) -> i
     try:
         role.run(control, before)
     except BaseException as error:  # noqa: BLE001 - SystemExit of a plugin too
-        log.error("role.failed", cause=cause(error))
+        log.write("error", "role.failed", cause=cause(error))
         traceback_at_debug(log, "role.failed", error)
         return error.exit_code if isinstance(error, OtrsdError) else 1
     if control.stopping():

@@ -68,7 +68,7 @@ class Child:
     @property
     def ready(self) -> bool:
         """Tell whether it lives and does its work."""
-        return self.ordered and self._slot.ready
+        return bool(self.pid) and self._slot.ready
 
     def in_hand(self) -> InHand | None:
         """Return what it has in hand right now."""
@@ -89,7 +89,7 @@ class Child:
         """
         held = self._slot.read()
         work = held.work if held else Work()
-        if innocent or self.asked or code == -signal.SIGTERM:
+        if innocent or self.asked or self._slot.asked or code == -signal.SIGTERM:
             self._predecessor = None
         elif held:
             self._predecessor = held.work

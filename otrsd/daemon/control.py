@@ -62,7 +62,11 @@ class RoleControl:
         self._slot = slot
         self._wake = wake
         self._monotonic = clock.monotonic
-        self.ask_to_stop = self._stop.ask
+
+    def ask_to_stop(self) -> None:
+        """Ask for the stop from inside; this is what SIGTERM does."""
+        self._slot.mark_asked()
+        self._stop.ask()
 
     @property
     def name(self) -> str:

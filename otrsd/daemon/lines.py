@@ -91,7 +91,8 @@ class Lines:
         if self._lost:
             fields = {**fields, "lines_lost": self._lost}
         if self._as_json:
-            return json.dumps({**head, **fields}, default=visible)
+            cut = {key: _cut(value) for key, value in fields.items()}
+            return json.dumps({**head, **cut}, default=str)
         said = [f"{key}={_quoted(value)}" for key, value in fields.items()]
         return " ".join([head["time"], level, visible(event), *said])
 
@@ -106,10 +107,13 @@ class Lines:
 
 def visible(value: object) -> str:
     """Return ``value`` as text in which every character can be seen."""
-    text = str(value)
-    if len(text) > _LONGEST_VALUE:
-        text = text[:_LONGEST_VALUE] + "…"
-    return _HIDDEN.sub(_escape, text)
+    return _HIDDEN.sub(_escape, str(_cut(str(value))))
+
+
+def _cut(value: object) -> object:
+    if isinstance(value, str) and len(value) > _LONGEST_VALUE:
+        return value[:_LONGEST_VALUE] + "…"
+    return value
 
 
 def _escape(found: re.Match[str]) -> str:
@@ -121,7 +125,8 @@ def _escape(found: re.Match[str]) -> str:
 def _quoted(value: object) -> str:
     if value is None or isinstance(value, bool | int | float):
         return str(value)
-    text = visible(value)
-    if _PLAIN.match(text):
+    text = str(value)
+    if _PLAIN.match(text) and visible(text) == text:
         return text
-    return '"' + text.replace('"', '\\"') + '"'
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{visible(escaped)}"'

@@ -19,10 +19,11 @@ from otrsd.daemon.lines import LEVELS, Lines
 
 def set_up(log: Lines) -> None:
     """Send all logging of this process to ``log``."""
-    least = next(level for level in LEVELS if log.wants(level))
+    least = next(level.upper() for level in LEVELS if log.wants(level))
+    number = logging.getLevelNamesMapping()[least]
     structlog.configure(
         processors=[structlog.contextvars.merge_contextvars, _Writer(log)],
-        wrapper_class=structlog.make_filtering_bound_logger(least),
+        wrapper_class=structlog.make_filtering_bound_logger(number),
         logger_factory=structlog.ReturnLoggerFactory(),
         cache_logger_on_first_use=False,
     )

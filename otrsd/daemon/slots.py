@@ -25,9 +25,9 @@ from otrsd.control import Work
 _BODY = struct.Struct("=dd?24s32s120s")
 _ROOM = 200
 _SLOT = 512
-_COUNTER = 0
-_READY = 8
-_BODIES = 16
+_BODIES = 24
+#: Words before the bodies.
+_COUNTER, _READY, _ASKED = 0, 1, 2
 _TRIES = 100
 
 
@@ -54,21 +54,31 @@ class Slot:
 
     def clear(self) -> None:
         """Forget everything: a new child moves in."""
-        self._words[_READY // 8] = 0
+        self._words[_READY] = 0
+        self._words[_ASKED] = 0
         self.note(Work(), 0.0)
 
     def mark_ready(self) -> None:
         """Say that the child does its work now."""
-        self._words[_READY // 8] = 1
+        self._words[_READY] = 1
 
     @property
     def ready(self) -> bool:
         """Tell whether the child has said that it does its work."""
-        return bool(self._words[_READY // 8])
+        return bool(self._words[_READY])
+
+    def mark_asked(self) -> None:
+        """Say that SIGTERM has asked the child to stop."""
+        self._words[_ASKED] = 1
+
+    @property
+    def asked(self) -> bool:
+        """Tell whether SIGTERM has asked the child to stop."""
+        return bool(self._words[_ASKED])
 
     def note(self, work: Work, since: float) -> None:
         """Write ``work`` down as in hand since the monotonic time ``since``."""
-        counter = self._words[0] + 1
+        counter = self._words[_COUNTER] + 1
         _BODY.pack_into(
             self._view,
             _BODIES + (counter & 1) * _ROOM,
@@ -79,14 +89,14 @@ class Slot:
             work.spool_id.encode("utf-8", "replace"),
             work.plugin.encode("utf-8", "replace"),
         )
-        self._words[0] = counter
+        self._words[_COUNTER] = counter
 
     def read(self) -> InHand | None:
         """Return what is in hand; ``None`` if nothing is, or it changes too fast."""
         for _ in range(_TRIES):
-            counter = self._words[0]
+            counter = self._words[_COUNTER]
             copy = bytes(self._view[_BODIES + (counter & 1) * _ROOM :][: _BODY.size])
-            if self._words[0] == counter:
+            if self._words[_COUNTER] == counter:
                 return _in_hand(copy)
         return None
 

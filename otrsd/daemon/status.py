@@ -9,7 +9,6 @@ picture: losing it loses nothing, and a disk without room costs only the picture
 from __future__ import annotations
 
 import json
-import os
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -72,7 +71,7 @@ class StatusFile:
         fresh = self._path.with_suffix(".new")
         with suppress(OSError):
             fresh.write_text(json.dumps(asdict(status)) + "\n", encoding="utf-8")
-            os.replace(fresh, self._path)
+            fresh.replace(self._path)
             self._shown = status
 
     def remove(self) -> None:

@@ -20,7 +20,7 @@ from otrsd.daemon.backoff import Backoff
 from otrsd.daemon.children import Child, Death, cause_of
 from otrsd.daemon.generation import Generation, Surroundings
 from otrsd.daemon.halt import STOP_SECONDS, Halt
-from otrsd.daemon.lines import Lines, visible
+from otrsd.daemon.lines import Lines
 from otrsd.daemon.notify import Notifier
 from otrsd.daemon.roles import Prepare
 from otrsd.daemon.signals import Signals
@@ -101,11 +101,12 @@ class Supervisor:
 
     def _sleep(self) -> None:
         now = self._clock.monotonic()
-        dues = [self._due] if self._generation is None else []
-        if self._generation and self._halt is None:
-            children = self._generation.children.values()
-            dues += [child.due for child in children if not child.ordered]
-        self._selector.select(max(0.0, min([_TICK_SECONDS, *(d - now for d in dues)])))
+        dues = [child.due for child in self._children() if not child.ordered]
+        if self._generation is None:
+            dues = [self._due]
+        # In a stop nothing is due; the dead must not keep us awake.
+        waits = [due - now for due in dues if self._halt is None]
+        self._selector.select(max(0.0, min([_TICK_SECONDS, *waits])))
         self._signals.drain()
 
     def _obey_signals(self) -> None:
@@ -219,8 +220,7 @@ class Supervisor:
     # The stop.
 
     def _begin_halt(self, now: float, *, exit_code: int = 0) -> None:
-        children = self._generation.children.values() if self._generation else ()
-        ranks = [child.line.stop for child in children]
+        ranks = [child.line.stop for child in self._children()]
         self._halt = Halt(now, ranks, self._stop_seconds)
         self._halt_code = exit_code
         self._log.info("daemon.stopping")
@@ -268,10 +268,9 @@ class Supervisor:
 
     def _tell(self) -> None:
         now = self._clock.monotonic()
-        generation = self._generation
-        if not self._was_ready and generation and generation.ready():
-            self._was_ready = self._halt is None
-            self._log.info("daemon.ready", processes=len(generation.children))
+        if self._is_ready_now():
+            self._was_ready = True
+            self._log.info("daemon.ready", processes=len(self._children()))
             self._notifier.send("READY=1", f"MAINPID={os.getpid()}")
         if self._notifier.watchdog_seconds and now >= self._next_sign_of_life:
             self._next_sign_of_life = now + self._notifier.watchdog_seconds
@@ -279,12 +278,18 @@ class Supervisor:
         if self._status.due(now):
             self._status.show(self._picture(), now)
 
+    def _is_ready_now(self) -> bool:
+        news = self._halt is None and not self._was_ready
+        return news and self._generation is not None and self._generation.ready()
+
+    def _children(self) -> tuple[Child, ...]:
+        return tuple(self._generation.children.values()) if self._generation else ()
+
     def _picture(self) -> DaemonStatus:
-        children = self._generation.children.values() if self._generation else ()
         state = "ready" if self._was_ready else "starting"
         return DaemonStatus(
             pid=os.getpid(),
             state="stopping" if self._halt else state,
             since=self._since.isoformat(timespec="seconds"),
-            processes=tuple(child.status() for child in children),
+            processes=tuple(child.status() for child in self._children()),
         )

@@ -185,7 +185,8 @@ class _Forks:
             pid = os.fork()
         except OSError as error:
             # No memory or too many processes: a death like any other, with back-off.
-            self._given.log.error("child.not_forked", name=order.name, cause=error)
+            log = self._given.log
+            log.write("error", "child.not_forked", name=order.name, cause=error)
             ours.close()
             theirs.close()
             self._given.wire.send(Died(name=order.name, pid=0, code=1))
