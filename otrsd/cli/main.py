@@ -1,0 +1,112 @@
+"""The command ``otrsd``: finds the configuration, dispatches, and says errors plainly.
+
+Nouns and verbs are loaded only when they are asked for, so that ``otrsd --help``
+stays quick. Every error that otrsd raises on purpose ends as one line on stderr and
+its exit code (ux.md §1.1); a traceback reaches a person only with ``OTRSD_DEBUG=1``.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import click
+
+from otrsd.cli.site import Site
+from otrsd.errors import OtrsdError, TemporaryError
+
+#: Command → module of otrsd.cli and its name there, and what help says of it.
+COMMANDS: Mapping[str, tuple[str, str]] = {
+    "run": ("run:run", "Run the daemon."),
+    "pipe": ("pipe:pipe", "Take one mail from stdin; what an MTA calls."),
+    "check": ("check:check", "Check the configuration, the rules and the plugins."),
+    "status": ("status:status", "Show processes, spool, index and failing plugins."),
+    "explain": ("explain:explain", "Tell who decided what about a mail."),
+    "ticket": ("ticket:ticket", "List and show tickets."),
+    "search": ("search:search", "Search tickets by words and fields."),
+    "reindex": ("search:reindex", "Rebuild the full-text index beside the live one."),
+    "spool": ("spool:spool", "Look at mails that wait or are held."),
+    "trash": ("trash:trash", "Look at, restore or purge discarded mails."),
+    "plugins": ("plugins:plugins", "List, check and write plugins."),
+    "db": ("db:db", "Look at and upgrade the database's schema."),
+}
+#: Exit code of a run that a person interrupted (SIGINT).
+INTERRUPTED = 130
+
+
+class LazyGroup(click.Group):
+    """Loads a command's module when the command is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names in the order of the table."""
+        _ = ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Load and return one command."""
+        _ = ctx
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, name = COMMANDS[cmd_name][0].partition(":")
+        command = getattr(importlib.import_module(f"otrsd.cli.{module}"), name)
+        if not isinstance(command, click.Command):
+            raise TypeError(f"{module}:{name} is no command")
+        return command
+
+    def format_commands(
+        self, ctx: click.Context, formatter: click.HelpFormatter
+    ) -> None:
+        """List the commands without loading them."""
+        _ = ctx
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "-c",
+    "--config",
+    metavar="PATH",
+    help="otrsd.yaml to use; else $OTRSD_CONFIG, ./otrsd.yaml, /etc/otrsd/otrsd.yaml.",
+)
+@click.version_option(package_name="otrsd", prog_name="otrsd")
+@click.pass_context
+def cli(ctx: click.Context, config: str | None) -> None:
+    """Turn mail into tickets and lose none."""
+    ctx.obj = Site(Path(config) if config else None, os.environ)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; return its exit code."""
+    try:
+        code = cli.main(
+            args=None if arguments is None else list(arguments),
+            prog_name="otrsd",
+            standalone_mode=False,
+        )
+    except click.exceptions.Exit as end:
+        return end.exit_code
+    except click.Abort:
+        return INTERRUPTED
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except OtrsdError as error:
+        return _tell(error)
+    except BrokenPipeError:
+        # Whoever read our output has seen enough.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return code if isinstance(code, int) else 0
+
+
+def _tell(error: OtrsdError) -> int:
+    if os.environ.get("OTRSD_DEBUG"):
+        raise error
+    click.echo(f"otrsd: {error}", err=True)
+    if isinstance(error, TemporaryError):
+        click.echo("otrsd: this can pass by itself; try again in a moment", err=True)
+    return error.exit_code

@@ -1,0 +1,180 @@
+"""What each role does, made of an App's parts; the only place that wires them.
+
+Everything here runs in a child process, after the fork: a run opens what it needs,
+does the bookkeeping for a dead predecessor, says ready, works until it is asked to
+stop, and closes what it opened.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections.abc import Callable, Mapping
+from functools import partial
+
+import structlog
+
+from otrsd.app import App
+from otrsd.channels.drop import (
+    PipeSettings,
+    make_drop_folder,
+    move_drops,
+    write_pipe_json,
+)
+from otrsd.channels.intake import Intake
+from otrsd.channels.limits import limits_of
+from otrsd.channels.receiver import Receiver, new_loop
+from otrsd.channels.recipients import Recipients
+from otrsd.channels.socket import SubmitSocket
+from otrsd.config.models import MIB
+from otrsd.control import Control, Work
+from otrsd.daemon.roles import Role, Run, arrange, postmasters
+from otrsd.hooks import Hooks
+from otrsd.postmaster.worker import Hand, Worker
+from otrsd.relay.events import EventLane
+from otrsd.relay.index_lane import run_index_lane
+from otrsd.scheduler.timers import Scheduler
+
+#: Largest mail by pipe where no listener says otherwise.
+_DEFAULT_SIZE = 25 * MIB
+
+
+def roles_of(app: App) -> tuple[Role, ...]:
+    """Return the roles of a node that runs everything."""
+    count = postmasters(app.config.workers, os.cpu_count())
+    names = [f"postmaster-{n}" for n in range(1, count + 1)]
+    work: dict[str, Callable[..., None]] = {
+        "receiver": receive,
+        "postmaster": partial(carry, names=names),
+        "index": keep_index,
+        "scheduler": watch_time,
+    }
+    if app.hooks.has("on_event"):
+        work["relay"] = tell_events
+    runs: Mapping[str, Run] = {
+        name: partial(_closing, app, run) for name, run in work.items()
+    }
+    return arrange(runs, postmasters=count)
+
+
+def prepare_state(app: App) -> None:
+    """Make the folders and files that other programs look for."""
+    state = app.state
+    state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_drop_folder(state / "drop")
+    write_pipe_json(state / "pipe.json", pipe_settings(app))
+
+
+def pipe_settings(app: App) -> PipeSettings:
+    """Return what ``otrsd pipe`` may know of this site."""
+    routes, config = app.routes, app.config
+    sizes = [
+        listener.max_size
+        for listener in (config.listen.lmtp, config.listen.smtp)
+        if listener is not None
+    ]
+    return PipeSettings(
+        drop=app.state / "drop",
+        socket=app.state / "submit.sock",
+        max_size=max(sizes, default=_DEFAULT_SIZE),
+        min_free=config.spool.min_free,
+        accept=(
+            *routes.addresses,
+            *(f"postmaster@{domain}" for domain in sorted(routes.domains)),
+        ),
+        accept_any=bool(routes.catch_all),
+    )
+
+
+def receive(app: App, control: Control, _predecessor: Work | None) -> None:
+    """Run the ways in: SMTP, LMTP, the drop folder, the submit socket."""
+    intake = Intake(app.spool, app.clock)
+    drop = app.state / "drop"
+    submit = SubmitSocket(intake, app.clock, max_size=pipe_settings(app).max_size)
+
+    async def listen_on_socket(stop: asyncio.Event) -> None:
+        async with submit.listening(app.state / "submit.sock"):
+            await stop.wait()
+
+    async def watch_drops(stop: asyncio.Event) -> None:
+        await move_drops(drop, intake, app.clock, stop)
+
+    receiver = Receiver(
+        listen=app.config.listen,
+        recipients=Recipients(app.config),
+        intake=intake,
+        control=control,
+        clock=app.clock,
+        log=structlog.get_logger(),
+        companions=(listen_on_socket, watch_drops),
+        hostname=socket.getfqdn(),
+        limits=limits_of,
+    )
+
+    async def serve() -> None:
+        try:
+            await receiver.serve()
+        finally:
+            await intake.close()
+
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        runner.run(serve())
+
+
+def carry(
+    app: App, control: Control, predecessor: Work | None, *, names: list[str]
+) -> None:
+    """Run one postmaster."""
+    if predecessor is not None:
+        app.spool.worker_died(control.name, predecessor)
+    app.spool.recover([name for name in names if name != control.name])
+    worker = Worker(app.postmaster(), app.spool, control, structlog.get_logger())
+    control.ready()
+    worker.run()
+
+
+def keep_index(app: App, control: Control, _predecessor: Work | None) -> None:
+    """Run the index lane."""
+    run_index_lane(app.database, app.index, app.clock, control)
+
+
+def tell_events(app: App, control: Control, _predecessor: Work | None) -> None:
+    """Run the event lane of the relay."""
+    hand = Hand(control)
+    lane = EventLane(
+        database=app.database,
+        hooks=Hooks(app.hooks.plugins, hand.watch),
+        clock=app.clock,
+        control=control,
+        log=structlog.get_logger(),
+    )
+    control.ready()
+    lane.run()
+
+
+def watch_time(app: App, control: Control, predecessor: Work | None) -> None:
+    """Run the scheduler."""
+    scheduler = Scheduler(
+        desk=app.desk(),
+        hooks=app.hooks,
+        default_queue=app.routes.default_queue,
+        control=control,
+        log=structlog.get_logger(),
+        holder=f"{socket.gethostname()}/{os.getpid()}",
+    )
+    scheduler.put_off(predecessor)
+    control.ready()
+    scheduler.run()
+
+
+def _closing(
+    app: App,
+    run: Callable[..., None],
+    control: Control,
+    predecessor: Work | None,
+) -> None:
+    try:
+        run(app, control, predecessor)
+    finally:
+        app.close()
