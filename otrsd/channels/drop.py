@@ -98,7 +98,7 @@ async def move_drops(
     folder: Path, intake: Intake, clock: Clock, stop: asyncio.Event
 ) -> None:
     """Move finished drop files into the spool until ``stop`` is set."""
-    mover = _Mover(folder, intake, clock)
+    mover = DropMover(folder, intake, clock)
     while not stop.is_set():
         try:
             wait = await mover.look()
@@ -120,7 +120,9 @@ class _Found:
     chunks: Sequence[bytes]
 
 
-class _Mover:
+class DropMover:
+    """Knows what it has seen of the folder."""
+
     def __init__(self, folder: Path, intake: Intake, clock: Clock) -> None:
         self._folder = folder
         self._intake = intake

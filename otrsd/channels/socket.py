@@ -29,6 +29,8 @@ MAX_CONNECTIONS = 50
 #: Seconds from connecting to the answer.
 MAX_SECONDS = 60.0
 _STOP_SECONDS = 10.0
+#: Seconds a client has for reading the answer and hanging up.
+_LINGER_SECONDS = 10.0
 _READ = 256 * 1024
 _PEERCRED = struct.Struct("3i")
 
@@ -93,7 +95,7 @@ class SubmitSocket:
             structlog.get_logger().warning(
                 "mail.rejected", channel="socket", peer=peer, reply=line
             )
-        await _hang_up(writer, line)
+        await _hang_up(reader, writer, line)
 
     async def _take(self, reader: asyncio.StreamReader, peer: str) -> str:
         if self._open > self._max_connections:
@@ -150,16 +152,21 @@ async def _content(reader: asyncio.StreamReader, header: Header) -> list[bytes]:
     return chunks
 
 
-async def _hang_up(writer: asyncio.StreamWriter, line: str) -> None:
+async def _hang_up(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, line: str
+) -> None:
     text = "".join(c if c.isprintable() else "?" for c in line)
     # The client may be gone; it will have to try again then.
     with suppress(OSError, TimeoutError):
-        async with asyncio.timeout(MAX_SECONDS):
+        async with asyncio.timeout(_LINGER_SECONDS):
             writer.write(text.encode("utf-8", "replace") + b"\n")
-            await writer.drain()
-            writer.close()
-            await writer.wait_closed()
+            writer.write_eof()
+            # A socket closed over unread octets throws our answer away.
+            while await reader.read(_READ):
+                pass
     writer.close()
+    with suppress(OSError):
+        await writer.wait_closed()
 
 
 def _bind(path: Path) -> socket.socket:

@@ -98,7 +98,7 @@ def test_only_the_owner_may_read_the_files(spool: Spool, arrival: MakeArrival):
 
 
 def test_an_id_that_is_not_there_is_named(spool: Spool):
-    with pytest.raises(NotFoundError, match="'nope'.*otrsd spool list"):
+    with pytest.raises(NotFoundError, match=r"'nope'.*otrsd spool list"):
         spool.content("nope")
 
 

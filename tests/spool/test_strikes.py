@@ -54,8 +54,7 @@ def test_three_deaths_alone_hold_the_mail(put: Put, die: Die):
 
 def test_the_reason_names_stage_and_culprit(put: Put, die: Die):
     spool_id = put()
-    for _ in range(3):
-        entry = die(spool_id, stage="parse")
+    *_, entry = [die(spool_id, stage="parse") for _ in range(3)]
     assert "3 times" in entry.reason
     assert "parse" in entry.reason
     assert "otrsd itself" in entry.reason
@@ -65,7 +64,10 @@ def test_the_third_try_goes_without_the_plugin_in_hand(put: Put, die: Die):
     spool_id = put()
     assert die(spool_id, plugin="monitoring").without == frozenset()
     entry = die(spool_id, plugin="monitoring")
-    assert (entry.state, entry.without) == (State.INCOMING, {"monitoring"})
+    assert (entry.state, entry.without) == (
+        State.INCOMING,
+        frozenset({"monitoring"}),
+    )
 
 
 def test_a_screening_plugin_is_not_left_out_but_holds_the_mail(put: Put, die: Die):
