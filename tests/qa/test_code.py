@@ -19,6 +19,8 @@ from tests.qa.conftest import (
 )
 
 LONGEST = 400
+#: A plugin is one file, so that an operator can take, read and replace it as a whole.
+LONGEST_PLUGIN = 700
 #: Names that say nothing about what is inside.
 EMPTY_WORDS = frozenset({"utils", "util", "helpers", "helper", "manager", "service"})
 STDLIB = sys.stdlib_module_names
@@ -41,7 +43,9 @@ def test_every_module_opens_with_its_purpose():
 
 def test_every_module_is_short():
     lengths = {named(path): len(path.read_bytes().splitlines()) for path in ALL}
-    assert {name: n for name, n in lengths.items() if n > LONGEST} == {}
+    allowed = {named(path): LONGEST_PLUGIN for path in modules_of("plugins")}
+    long = {name: n for name, n in lengths.items() if n > allowed.get(name, LONGEST)}
+    assert long == {}
 
 
 def test_every_name_of_a_file_says_what_is_inside():
