@@ -35,6 +35,11 @@ from otrsd import (
     hookimpl,
 )
 
+BANS = (
+    r"\[Fail2Ban\] ([^:]+): (?:started|stopped|banned|unbanned)\b.* (?:from|on) +(\S+)"
+)
+TAG, REBOOT = r"\[package on hold\]", r"\[reboot required\]"
+RESULT = r" ?unattended-upgrades result for (\S+):"
 #: What a mail does: ``open`` and ``close`` its case, ``report`` (a closed ticket that
 #: further ones join), ``count`` (no ticket, only a number).
 #: (program, subject, action, key made of the pattern's groups), the first one counts.
@@ -44,32 +49,15 @@ FORMATS = tuple(
         ("cron", r"Cron <(\S+)> (.+) \(failed\)", "open", "cron {0} {1}"),
         ("cron", r"Cron <(\S+)> (.+)", "report", "cron {0} {1}"),
         ("logwatch", r"Logwatch for (\S+) \(.+\)", "report", "logwatch {0}"),
-        (
-            "fail2ban",
-            r"\[Fail2Ban\] ([^:]+): (?:started|stopped|banned|unbanned)\b.* "
-            r"(?:from|on) +(\S+)",
-            "count",
-            "fail2ban {1} {0}",
-        ),
+        ("fail2ban", BANS, "count", "fail2ban {1} {0}"),
         (
             "upgrades",
-            r"(?:\[.+\])? ?unattended-upgrades result for (\S+): FAILURE",
+            f"(?:{TAG})?(?:{REBOOT})?{RESULT} FAILURE",
             "open",
             "upgrades {0}",
         ),
-        (
-            "upgrades",
-            r"(?:\[package on hold\])?\[reboot required\] ?"
-            r"unattended-upgrades result for (\S+): SUCCESS",
-            "open",
-            "reboot {0}",
-        ),
-        (
-            "upgrades",
-            r"(?:\[.+\])? ?unattended-upgrades result for (\S+): SUCCESS",
-            "close",
-            "upgrades {0}",
-        ),
+        ("upgrades", f"(?:{TAG})?{REBOOT}{RESULT} SUCCESS", "open", "upgrades {0}"),
+        ("upgrades", f"(?:{TAG})?{RESULT} SUCCESS", "close", "upgrades {0}"),
         (
             "smartd",
             r"SMART .+ \((\w+)\) detected on host: (\S+)",
@@ -90,7 +78,7 @@ class Rule:
     pattern: re.Pattern[str]
     #: The domain's case it belongs to: one open ticket for each.
     case: str
-    #: ``open``; ``report``: closed; ``join``: an open ticket of the domain, else closed.
+    #: ``open``; ``report``: closed; ``join``: an open case of it, else closed.
     action: Literal["open", "report", "join"] = "open"
     priority: int = 3
     #: When somebody has to act: by the mail's deadline, its expiry less days, or now.
@@ -152,8 +140,11 @@ RULES = (
     rule("authinfo", r"AuthInfo", "authinfo", action="join", due="deadline"),
     rule("order-done", r"^Status: (?:DONE|success)|\[DONE\]", "order", action="join"),
 )
-LABEL = r"[a-z0-9_äöüß](?:[a-z0-9_äöüß-]*[a-z0-9äöüß])?"
-NAME = rf"((?:{LABEL}\.)+(?:[a-z]{{2,}}|xn--[a-z0-9-]+))"
+#: Lengths are limited, so that no text can keep a pattern busy.
+LABEL = r"[a-z0-9_äöüß](?:[a-z0-9_äöüß-]{0,61}[a-z0-9äöüß])?"
+NAME = rf"((?:{LABEL}\.){{1,8}}(?:[a-z]{{2,24}}|xn--[a-z0-9-]{{1,59}}))"
+#: Characters of a text that are read.
+READ = 20_000
 DATE = r"(\d[^\n,;()]{5,24})"
 TABLE = re.compile(rf"^{NAME} \| (\d{{4}}-\d\d-\d\d)\s*$", re.MULTILINE | re.IGNORECASE)
 
@@ -176,7 +167,10 @@ DEADLINE = patterns(
     rf"^(?:acDate|Gültig bis):\s*{DATE}",
     rf"(?:contact us before|do not respond by|do not hear from you by|\bby) {DATE}",
 )
-MONTHS = "jan feb mar apr may jun jul aug sep oct nov dec".split()
+MONTHS = (
+    *("jan", "feb", "mar", "apr", "may", "jun"),
+    *("jul", "aug", "sep", "oct", "nov", "dec"),
+)
 WRITTEN = patterns(
     r"(?P<y>\d{4})-(?P<m>\d\d)-(?P<d>\d\d)",
     r"(?P<d>\d\d?)(?:st|nd|rd|th)?[ -](?P<name>[a-z]{3})[a-z]*[ -](?P<y>\d{4})",
@@ -251,8 +245,9 @@ class Plugin:
             return None
         ticket = tickets.by_open_key(case.key)
         if case.action == "join":
-            cases = (f"domain {case.fields['domain']} {name}" for name in JOINABLE)
-            found = (tickets.by_open_key(key) for key in cases)
+            domain = case.fields.get("domain", "")
+            keys = (short(f"domain {domain} {name}") for name in JOINABLE)
+            found = (tickets.by_open_key(key) for key in keys)
             ticket = next((one for one in found if one), None)
         if ticket is not None:
             return ticket.id
@@ -332,14 +327,13 @@ class Plugin:
     def _registrar_case(self, mail: Mail, envelope: Envelope) -> Case | None:
         if not self._settings.registrars:
             return None
-        text = f"{mail.subject}\n{mail.text}"
-        found = next((one for one in RULES if one.pattern.search(text)), None)
+        text = f"{mail.subject}\n{mail.text[:READ]}"
         listed = self._registrar(mail)
         is_for_us = any(
             one.lower() in map(str.lower, envelope.rcpt_tos)
             for one in self._settings.recipients
         )
-        if found is None or (listed is None and not is_for_us):
+        if listed is None and not is_for_us:
             return None
         domain = listed[1] if listed else ""
         if listed is None or not self._settings.trust.has_proved(mail, domain):
@@ -352,6 +346,9 @@ class Plugin:
                 tags=("registrar-unverified",),
                 others={},
             )
+        found = next((one for one in RULES if one.pattern.search(text)), None)
+        if found is None:
+            return None
         return domain_case(self._settings, listed[0], found, mail, text)
 
     def _registrar(self, mail: Mail) -> tuple[Registrar, str] | None:
@@ -414,7 +411,7 @@ def further(case: Case, mail: Mail, draft: Draft) -> list[Changes]:
     changes = []
     for name, key in case.others.items():
         ticket = draft.tickets.by_open_key(key)
-        note = f"{mail.subject}\nnames {case.fields['domain']} and {name}."
+        note = f"{mail.subject}\nnames {case.fields.get('domain')} and {name}."
         if ticket is not None:
             changes.append(Changes(ticket_id=ticket.id, note=note))
             continue
@@ -516,7 +513,7 @@ def day(year: int, month: int, number: int) -> date | None:
 
 
 def short(key: str) -> str:
-    """Return a key that fits a column; commands of cron can be long."""
-    if len(key) <= 200:  # noqa: PLR2004 - the column's limit less some room
-        return key
-    return f"{key[:130]}#{hashlib.sha256(key.encode()).hexdigest()}"
+    """Return a key of our own that fits a column; commands of cron can be long."""
+    if len(key) > 200:  # noqa: PLR2004 - the column's limit less some room
+        key = f"{key[:130]}#{hashlib.sha256(key.encode()).hexdigest()}"
+    return f"robots {key}"

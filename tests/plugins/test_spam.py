@@ -10,7 +10,7 @@ from otrsd.testing import Site, mail_octets
 
 MX1 = "{trust: {mode: above-received, mx: mx1.example.com}}"
 STRIPPED = "{trust: {mode: stripped}}"
-BY_TOKEN = "{trust: {mode: token, token: geheim}}"
+MARKED = "{trust: {mode: token, token: geheim}}"
 SMTP: dict[str, Any] = {"channel": "smtp", "rcpt_tos": ("support@example.com",)}
 
 
@@ -72,7 +72,7 @@ def test_a_virus_weighs_more_than_spam(fate: Callable[..., str]) -> None:
 def test_only_our_token_makes_fields_count(
     fate: Callable[..., str], token: str | None, expected: str
 ) -> None:
-    assert fate(BY_TOKEN, mail_octets(X_Spam_Flag="YES", X_Otrsd_MX=token)) == expected
+    assert fate(MARKED, mail_octets(X_Spam_Flag="YES", X_Otrsd_MX=token)) == expected
 
 
 @pytest.mark.parametrize(
