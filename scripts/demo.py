@@ -63,8 +63,12 @@ class Site:
 
     def show(self, *arguments: str) -> None:
         """Run a command as a user would, and print both."""
-        print(f"\n$ otrsd {' '.join(_quoted(one) for one in arguments)}")
-        print(self.otrsd(*arguments).rstrip(), flush=True)
+        told = " ".join(_quoted(one) for one in arguments)
+        print(f"\n$ otrsd {told}", flush=True)
+        # It writes to our own output: a terminal gets tables, a pipe gets TSV.
+        done = subprocess.run([str(OTRSD), "-c", self.config, *arguments], check=False)
+        if done.returncode != 0:
+            raise DemoError(f"otrsd {told}: exit {done.returncode}")
 
     def json(self, *arguments: str) -> Any:
         """Run a command with ``--json`` and return what it means."""
