@@ -270,6 +270,8 @@ class Supervisor:
         now = self._clock.monotonic()
         if self._is_ready_now():
             self._was_ready = True
+            # Whoever reads "ready" in the log may look at the status next.
+            self._status.show(self._picture(), now)
             self._log.info("daemon.ready", processes=len(self._children()))
             self._notifier.send("READY=1", f"MAINPID={os.getpid()}")
         if self._notifier.watchdog_seconds and now >= self._next_sign_of_life:

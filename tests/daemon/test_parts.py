@@ -10,7 +10,7 @@ from otrsd.control import Control, Work
 from otrsd.daemon import lock, status
 from otrsd.daemon.backoff import DELAYS, Backoff
 from otrsd.daemon.control import ThreadControl
-from otrsd.daemon.messages import Died, Loaded, RoleLine, Start, wires
+from otrsd.daemon.messages import Died, Loaded, Message, RoleLine, Start, wires
 from otrsd.daemon.notify import Notifier
 from otrsd.daemon.roles import arrange, postmasters
 
@@ -59,7 +59,7 @@ def test_roles_are_arranged_in_the_order_of_their_start() -> None:
 
 def test_messages_survive_the_wire_in_pieces() -> None:
     left, right = wires()
-    said = [
+    said: list[Message] = [
         Start(name="relay", slot=3, predecessor=Work(stage="find", alone=True)),
         Died(name="relay", pid=7, code=-9),
         Loaded(roles=(RoleLine(name="relay", start=1, stop=2),)),

@@ -76,8 +76,8 @@ def test_reader_never_sees_half_a_note_and_a_killed_writer_leaves_a_whole_one(
     os.waitpid(writer, 0)
     os.close(heard)
     os.close(said)
-    seen = [found for found in [*seen, slot.read()] if found]
-    assert len({found.since for found in seen}) > 1
-    assert all(found.work.plugin == found.work.stage * 5 for found in seen)
-    assert all(found.work.stage == f"s{found.since:.0f}" for found in seen)
+    whole = [found for found in [*seen, slot.read()] if found]
+    assert len({found.since for found in whole}) > 1
+    assert all(found.work.plugin == found.work.stage * 5 for found in whole)
+    assert all(found.work.stage == f"s{found.since:.0f}" for found in whole)
     assert slot.read() is not None

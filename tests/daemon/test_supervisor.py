@@ -2,12 +2,16 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+
+from otrsd.daemon import status
 
 Start = Callable[..., Any]
 Gone = Callable[[int], bool]
@@ -137,7 +141,17 @@ def test_killed_supervisor_leaves_no_orphan(start: Start, gone: Gone) -> None:
     pids = [*daemon.pids().values(), daemon.template()]
     daemon.send(signal.SIGKILL)
     assert all(gone(pid) for pid in pids)
-    assert "toy.ended receiver" in (daemon.end(), daemon.events("toy.ended"))[1]
+    assert daemon.end() == -signal.SIGKILL
+    assert "toy.ended receiver" in daemon.events("toy.ended")
+
+
+@pytest.mark.slow
+def test_deaf_orphan_of_a_killed_supervisor_is_killed_too(
+    start: Start, gone: Gone
+) -> None:
+    daemon = start("receiver=deaf")
+    daemon.send(signal.SIGKILL)
+    assert gone(daemon.pids()["receiver"])
 
 
 def test_killed_supervisor_and_template_leave_no_deaf_orphan(
@@ -170,6 +184,36 @@ def test_second_daemon_is_refused(start: Start) -> None:
 def test_lock_of_a_killed_daemon_is_taken_over(start: Start) -> None:
     start("receiver=waits").send(signal.SIGKILL)
     assert start("receiver=waits").stop() == 0
+
+
+def test_status_shows_what_each_process_does(start: Start, tmp_path: Path) -> None:
+    daemon = start("receiver=waits", "postmaster-1=holds")
+    shown = status.read(tmp_path)
+    assert shown
+    assert (shown.pid, shown.state) == (daemon.pid, "ready")
+    assert {each.name: each.pid for each in shown.processes} == daemon.pids()
+    assert (shown.processes[1].spool_id, shown.processes[1].plugin) == ("01ABC", "spam")
+    assert daemon.stop() == 0
+    assert status.read(tmp_path) is None
+
+
+def test_systemd_hears_ready_watchdog_and_stopping(
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.settimeout(10)
+        systemd.bind(str(tmp_path / "notify"))
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        monkeypatch.setenv("WATCHDOG_USEC", "200000")
+        daemon = start("receiver=waits")
+        said = [systemd.recv(100)]
+        while not said[-1].startswith(b"READY=1"):
+            said.append(systemd.recv(100))
+        while said[-1] != b"WATCHDOG=1":
+            said.append(systemd.recv(100))
+        assert daemon.stop() == 0
+        while said[-1] != b"STOPPING=1":
+            said.append(systemd.recv(100))
 
 
 def test_bad_configuration_ends_the_start_with_every_problem(start: Start) -> None:
