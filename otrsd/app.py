@@ -26,6 +26,7 @@ from otrsd.language.rules import Rules, compile_rules
 from otrsd.postmaster.parts import Postmaster
 from otrsd.search.whoosh import WhooshIndex
 from otrsd.spool import Spool
+from otrsd.spool.room import Floors
 from otrsd.store.engine import Database
 
 #: Octets of the key that the history's chain is made with.
@@ -115,7 +116,9 @@ def examine(path: Path, environ: Mapping[str, str], clock: Clock) -> Examined:
         for name, field in (answer.value or {}).items()
     }
     rules = compile_rules(config.rules, queues=config.queues, match_fields=fields)
-    problems = _distinct((*files.problems, *loaded.problems, *rules.problems))
+    problems = tuple(
+        dict.fromkeys((*files.problems, *loaded.problems, *rules.problems))
+    )
     if any(problem.severity is Severity.ERROR for problem in problems):
         return Examined(app=None, problems=problems)
     app = App(
@@ -125,16 +128,25 @@ def examine(path: Path, environ: Mapping[str, str], clock: Clock) -> Examined:
         rules=rules,
         routes=Routes(config),
         database=Database(config.site.database or _sqlite(config.state)),
-        spool=Spool(config.state / "spool.db", clock),
+        spool=Spool(
+            config.state / "spool.db",
+            clock,
+            floors=Floors(
+                max_size=config.spool.max_size, min_free=config.spool.min_free
+            ),
+        ),
         index=WhooshIndex(config.state / "index", clock),
     )
     return Examined(app=app, problems=problems)
 
 
 def shipped_plugins() -> Path | None:
-    """Return the folder of the plugins in the wheel; none in a working tree."""
-    folder = Path(__file__).parent / "_site" / "plugins"
-    return folder if folder.is_dir() else None
+    """Return the folder of the plugins that come with otrsd (wheel, working tree)."""
+    package = Path(__file__).resolve().parent
+    for folder in (package / "_site" / "plugins", package.parent / "plugins"):
+        if folder.is_dir():
+            return folder
+    return None
 
 
 def history_key(state: Path) -> bytes:
@@ -163,7 +175,3 @@ def history_key(state: Path) -> bytes:
 
 def _sqlite(state: Path) -> str:
     return f"sqlite:///{state / 'desk.db'}"
-
-
-def _distinct(problems: tuple[Problem, ...]) -> tuple[Problem, ...]:
-    return tuple(dict.fromkeys(problems))

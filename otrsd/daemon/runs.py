@@ -7,7 +7,6 @@ stop, and closes what it opened.
 
 from __future__ import annotations
 
-import asyncio
 import os
 import socket
 from collections.abc import Callable, Mapping
@@ -16,18 +15,8 @@ from functools import partial
 import structlog
 
 from otrsd.app import App
-from otrsd.channels.drop import (
-    PipeSettings,
-    make_drop_folder,
-    move_drops,
-    write_pipe_json,
-)
-from otrsd.channels.intake import Intake
-from otrsd.channels.limits import limits_of
-from otrsd.channels.receiver import Receiver, new_loop
-from otrsd.channels.recipients import Recipients
-from otrsd.channels.socket import SubmitSocket
-from otrsd.config.models import MIB
+from otrsd.channels.drop import make_drop_folder, write_pipe_json
+from otrsd.channels.ways import pipe_settings, run_receiver
 from otrsd.control import Control, Work
 from otrsd.daemon.roles import Role, Run, arrange, postmasters
 from otrsd.hooks import Hooks
@@ -35,9 +24,6 @@ from otrsd.postmaster.worker import Hand, Worker
 from otrsd.relay.events import EventLane
 from otrsd.relay.index_lane import run_index_lane
 from otrsd.scheduler.timers import Scheduler
-
-#: Largest mail by pipe where no listener says otherwise.
-_DEFAULT_SIZE = 25 * MIB
 
 
 def roles_of(app: App) -> tuple[Role, ...]:
@@ -63,63 +49,12 @@ def prepare_state(app: App) -> None:
     state = app.state
     state.mkdir(mode=0o700, parents=True, exist_ok=True)
     make_drop_folder(state / "drop")
-    write_pipe_json(state / "pipe.json", pipe_settings(app))
-
-
-def pipe_settings(app: App) -> PipeSettings:
-    """Return what ``otrsd pipe`` may know of this site."""
-    routes, config = app.routes, app.config
-    sizes = [
-        listener.max_size
-        for listener in (config.listen.lmtp, config.listen.smtp)
-        if listener is not None
-    ]
-    return PipeSettings(
-        drop=app.state / "drop",
-        socket=app.state / "submit.sock",
-        max_size=max(sizes, default=_DEFAULT_SIZE),
-        min_free=config.spool.min_free,
-        accept=(
-            *routes.addresses,
-            *(f"postmaster@{domain}" for domain in sorted(routes.domains)),
-        ),
-        accept_any=bool(routes.catch_all),
-    )
+    write_pipe_json(state / "pipe.json", pipe_settings(app.config))
 
 
 def receive(app: App, control: Control, _predecessor: Work | None) -> None:
     """Run the ways in: SMTP, LMTP, the drop folder, the submit socket."""
-    intake = Intake(app.spool, app.clock)
-    drop = app.state / "drop"
-    submit = SubmitSocket(intake, app.clock, max_size=pipe_settings(app).max_size)
-
-    async def listen_on_socket(stop: asyncio.Event) -> None:
-        async with submit.listening(app.state / "submit.sock"):
-            await stop.wait()
-
-    async def watch_drops(stop: asyncio.Event) -> None:
-        await move_drops(drop, intake, app.clock, stop)
-
-    receiver = Receiver(
-        listen=app.config.listen,
-        recipients=Recipients(app.config),
-        intake=intake,
-        control=control,
-        clock=app.clock,
-        log=structlog.get_logger(),
-        companions=(listen_on_socket, watch_drops),
-        hostname=socket.getfqdn(),
-        limits=limits_of,
-    )
-
-    async def serve() -> None:
-        try:
-            await receiver.serve()
-        finally:
-            await intake.close()
-
-    with asyncio.Runner(loop_factory=new_loop) as runner:
-        runner.run(serve())
+    run_receiver(app.config, app.spool, control, app.clock)
 
 
 def carry(

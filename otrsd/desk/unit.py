@@ -21,17 +21,13 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
 
-import sqlalchemy as sa
-from sqlalchemy.engine import Connection
-
 from otrsd.clock import Clock
 from otrsd.desk.numbers import Numbers
 from otrsd.model.event import Event
 from otrsd.model.ticket import Ticket
-from otrsd.store import history, ledger, locks, tickets, traces
-from otrsd.store.engine import Database
+from otrsd.store import history, index_todo, ledger, locks, outbox, tickets, traces
+from otrsd.store.engine import Connection, Database
 from otrsd.store.history import Change, Seal
-from otrsd.store.tables import index_todo, outbox
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,8 +135,7 @@ class Unit:
         if self._traces:
             traces.add(connection, self._traces, self._snapshot)
         if self._todo:
-            rows = [{"article_id": key, "created_at": self.at} for key in self._todo]
-            connection.execute(sa.insert(index_todo), rows)
+            index_todo.add(connection, self._todo, self.at)
         self._give_numbers()
         self._chain()
 
@@ -177,7 +172,7 @@ class Unit:
 
     def _tell(self, changes: Sequence[Change], first: int) -> None:
         """Owe each observing plugin each change, in a row of its own."""
-        rows = []
+        payloads = []
         for n, change in enumerate(changes):
             event = Event(
                 id=first + n,
@@ -189,17 +184,5 @@ class Unit:
                 article_id=change.article_id,
                 data=change.data,
             )
-            payload = json.dumps(asdict(event), default=str, ensure_ascii=False)
-            rows += [
-                {
-                    "kind": "event",
-                    "target": plugin,
-                    "payload": payload,
-                    "attempts": 0,
-                    "next_at": self.at,
-                    "reason": "",
-                    "created_at": self.at,
-                }
-                for plugin in self._desk.observers
-            ]
-        self.connection.execute(sa.insert(outbox), rows)
+            payloads.append(json.dumps(asdict(event), default=str, ensure_ascii=False))
+        outbox.add(self.connection, "event", self._desk.observers, payloads, self.at)

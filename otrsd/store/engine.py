@@ -27,6 +27,8 @@ from sqlalchemy.pool import NullPool, QueuePool
 
 from otrsd.errors import DatabaseAwayError
 
+__all__ = ["Connection", "Database", "is_away"]
+
 #: SQLite errors that mean "not now", by their text.
 _AWAY = ("locked", "disk i/o error", "unable to open", "readonly", "full", "busy")
 #: Can't connect, gone away, connection lost, too many connections, shutdown.

@@ -24,6 +24,32 @@ class Owed:
     attempts: int
 
 
+def add(
+    connection: Connection,
+    kind: str,
+    targets: Sequence[str],
+    payloads: Sequence[str],
+    at: datetime,
+) -> None:
+    """Owe each payload to each target."""
+    connection.execute(
+        sa.insert(outbox),
+        [
+            {
+                "kind": kind,
+                "target": target,
+                "payload": payload,
+                "attempts": 0,
+                "next_at": at,
+                "reason": "",
+                "created_at": at,
+            }
+            for payload in payloads
+            for target in targets
+        ],
+    )
+
+
 def lease(
     connection: Connection, kind: str, now: datetime, length: timedelta, limit: int
 ) -> list[Owed]:
