@@ -42,6 +42,8 @@ _HAS_DIGIT = re.compile("[0-9]")
 
 #: Stemming "order" gives "ord", "ordered" gives "order": repeat until nothing moves.
 _ROUNDS = 4
+#: Shorter words have no endings.
+_SHORTEST = 3
 _CACHED = 40_000
 
 
@@ -77,19 +79,19 @@ class Analyzer:
     def prefixes(self, beginning: str) -> list[bytes]:
         """Return the beginnings of all terms whose word begins so."""
         folded = fold(beginning)[:LONGEST_WORD]
-        cuts = range(1, len(folded) + 1)
-        return [folded.encode()] + [
-            f"{folded[:cut]}\0{folded[cut:]}".encode() for cut in cuts
-        ][:-1]
+        shorter = [
+            f"{folded[:cut]}\0{folded[cut:]}".encode() for cut in range(1, len(folded))
+        ]
+        return [folded.encode(), *shorter]
 
     def _make(self, word: str) -> bytes:
         word = fold(word)[:LONGEST_WORD]
         group = self._stem(word)
-        return f"{group}\0{word[len(group):]}".encode()
+        return f"{group}\0{word[len(group) :]}".encode()
 
     def _stem(self, word: str) -> str:
         """Return what inflections of ``word`` have in common, a prefix of it."""
-        if len(word) < 3 or _HAS_DIGIT.search(word):
+        if len(word) < _SHORTEST or _HAS_DIGIT.search(word):
             return word
         stem = word
         for _ in range(_ROUNDS):

@@ -6,8 +6,10 @@ itself whether it can be trusted (:meth:`Index.state`). It knows words only. Wha
 can change on a ticket (queue, state, owner …) is asked in SQL: an index would lie
 about it between a change and the next commit.
 
-A search is one of the values below, newest article first. It fails with
-:class:`IndexAwayError` where there is no index to be asked for now.
+A search is one of the values below and finds tickets: a ticket has a word where one
+of its articles has it; so two words may stand in two articles, and ``Without`` holds
+where no article has it. It fails with :class:`IndexAwayError` where there is no index
+to be asked for now.
 """
 
 from __future__ import annotations
@@ -22,6 +24,10 @@ from otrsd.errors import TemporaryError
 
 class IndexAwayError(TemporaryError):
     """The index is missing, damaged or just being rebuilt."""
+
+
+class IndexFullError(TemporaryError):
+    """The machine, not the index, is at fault: no room, no rights, no memory."""
 
 
 class Part(StrEnum):
@@ -51,17 +57,9 @@ class Document:
     extra: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Hit:
-    """One article that was found."""
-
-    article_id: int
-    ticket_id: int
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Words:
-    """The words of ``text``: one by its stem, several side by side and exactly."""
+    """One word by its stem; several: side by side, as they are written."""
 
     text: str
     part: Part = Part.ANYWHERE
@@ -130,13 +128,13 @@ class Condition:
         return self.state is State.OK
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Hits:
     """One page of a search."""
 
-    hits: tuple[Hit, ...]
-    #: Pass as ``after`` for the next page; 0: this was the last.
-    next: int
+    ticket_ids: tuple[int, ...]
+    #: Whether there are more behind the last of them.
+    more: bool = False
     #: What the person who searched should know.
     notes: tuple[str, ...] = ()
 
@@ -156,8 +154,8 @@ class Index(Protocol):
         """
         ...
 
-    def search(self, wanted: Wanted, *, limit: int, after: int = 0) -> Hits:
-        """Return at most ``limit`` articles older than ``after``, newest first."""
+    def search(self, wanted: Wanted, *, limit: int | None, after: int = 0) -> Hits:
+        """Return tickets by falling id, those below ``after``; no limit: all."""
         ...
 
     def segments(self) -> int:
@@ -170,6 +168,22 @@ class Index(Protocol):
 
     def state(self, *, thorough: bool = False) -> Condition:
         """Tell whether this index can be trusted; thorough: read all of it."""
+        ...
+
+    def belong_to(self, home: str) -> None:
+        """Name the database whose words these are; another one's are of no use."""
+        ...
+
+    def being_rebuilt(self) -> bool:
+        """Tell whether somebody is building a new index right now."""
+        ...
+
+    def sweep(self) -> None:
+        """Remove what killed processes left behind."""
+        ...
+
+    def newest(self) -> int:
+        """Return the greatest article id it has; 0 where it is empty."""
         ...
 
     def rebuild(

@@ -182,8 +182,8 @@ def _text(row: Any) -> Text:
 
 def _names(mail: str) -> Iterator[str]:
     """Yield the attachments' names; most mails have none, so look before reading."""
-    if '"filename"' not in mail:
+    if '"name": "' not in mail:
         return
     for part in json.loads(mail).get("parts", ()):
-        if part.get("filename"):
-            yield part["filename"]
+        if part.get("name"):
+            yield part["name"]

@@ -12,28 +12,28 @@ to change to then stands in docs/search.md.
 
 from __future__ import annotations
 
+import errno
 import pickle
 import shutil
 import struct
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from heapq import nlargest
 from pathlib import Path
 from typing import Any
 
-from whoosh.index import FileIndex, IndexError as WhooshIndexError
-from whoosh.index import TOC, EmptyIndexError
+from whoosh.index import TOC, EmptyIndexError, FileIndex, IndexError as WhooshIndexError
 
 from otrsd.clock import Clock
-from otrsd.errors import InputError, TemporaryError
+from otrsd.errors import TemporaryError
 from otrsd.search.analyzer import VERSION as ANALYZER_VERSION, Analyzer
 from otrsd.search.backend import (
     Condition,
     Document,
-    Hit,
     Hits,
     IndexAwayError,
+    IndexFullError,
     Progress,
     State,
     Wanted,
@@ -46,7 +46,8 @@ from otrsd.search.whoosh.codec import (
     make_schema,
 )
 from otrsd.search.whoosh.folder import Folder
-from otrsd.search.whoosh.reader import Asking, OpenSegment
+from otrsd.search.whoosh.reader import OpenSegment
+from otrsd.search.whoosh.tickets import Search
 from otrsd.search.whoosh.writer import (
     MARK,
     SMALL,
@@ -61,8 +62,8 @@ FORMAT = 1
 BATCH = 400
 #: A searcher looks for new commits at most so often, in seconds.
 _FRESH = 1.0
-#: A search may take so many seconds.
-_PATIENCE = 5.0
+#: How often opening is tried while commits come between.
+_TRIES = 10
 #: Documents joined at once while nothing else is to be done.
 _LARGE = 20_000
 #: Whatever reading a damaged file can raise.
@@ -86,6 +87,21 @@ _DAMAGE = (
     zlib.error,
 )
 
+#: What the machine says when the index is not at fault.
+_MACHINE = frozenset(
+    {
+        errno.EACCES,
+        errno.EDQUOT,
+        errno.EFBIG,
+        errno.EMFILE,
+        errno.ENFILE,
+        errno.ENOMEM,
+        errno.ENOSPC,
+        errno.EPERM,
+        errno.EROFS,
+    }
+)
+
 
 class WhooshIndex:
     """See the module. ``home`` names the database whose words these are."""
@@ -99,6 +115,7 @@ class WhooshIndex:
         self._open: dict[str, OpenSegment] = {}
         self._segments: tuple[PackedSegment, ...] = ()
         self._looked = float("-inf")
+        self._answer: tuple[Wanted, list[int], tuple[str, ...]] | None = None
 
     # Writing.
 
@@ -133,20 +150,34 @@ class WhooshIndex:
                     " wait until that is done"
                 )
             build = self._new()
-            done = 0
-            for documents in batches:
-                _write(build, documents, set(), self._analyzer)
-                while self._join(build, _LARGE):
-                    pass
-                done += len(documents)
-                self.folder.note_progress(done, total)
-                progress(done, total)
-            with self.folder.writing():
-                old = self.folder.live()
-                self.folder.adopt(build)
-                if old is not None:
-                    shutil.rmtree(old, ignore_errors=True)
+            try:
+                self._fill(build, batches, total, progress)
+                with self.folder.writing():
+                    old = self.folder.live()
+                    self.folder.adopt(build)
+            except BaseException:
+                shutil.rmtree(build, ignore_errors=True)
+                raise
+            if old is not None:
+                shutil.rmtree(old, ignore_errors=True)
         self._close()
+
+    def _fill(
+        self,
+        build: Path,
+        batches: Iterator[Sequence[Document]],
+        total: int,
+        progress: Progress,
+    ) -> None:
+        done = 0
+        self.folder.note_progress(done, total)
+        for documents in batches:
+            _write(build, documents, set(), self._analyzer)
+            while self._join(build, _LARGE):
+                pass
+            done += len(documents)
+            self.folder.note_progress(done, max(done, total))
+            progress(done, max(done, total))
 
     def _new(self) -> Path:
         build = self.folder.new_build(self._manifest())
@@ -168,43 +199,26 @@ class WhooshIndex:
 
     # Reading.
 
-    def search(self, wanted: Wanted, *, limit: int, after: int = 0) -> Hits:
-        """Return at most ``limit`` articles older than ``after``, newest first."""
-        notes: dict[str, None] = {}
-        until = self._clock.monotonic() + _PATIENCE
+    def search(self, wanted: Wanted, *, limit: int | None, after: int = 0) -> Hits:
+        """Return tickets by falling id, those below ``after``; no limit: all."""
         with self._damage_noted():
             self._refresh()
-            found: list[tuple[int, int]] = []
-            newest_first = sorted(
-                self._segments, key=lambda each: each.last, reverse=True
-            )
-            for segment in newest_first:
-                # One more than asked for shows whether there is a next page.
-                if len(found) > limit and found[limit][0] > segment.last:
-                    break
-                if after and segment.first >= after:
-                    continue
-                if self._clock.monotonic() > until:
-                    raise InputError(
-                        f"the search took longer than {_PATIENCE:.0f} s:"
-                        " add a word or a field to narrow it"
-                    )
-                more = self._ask(segment, wanted, notes)
-                if after:
-                    more = [hit for hit in more if hit[0] < after]
-                found = nlargest(limit + 1, found + more)
-        page = tuple(Hit(*hit) for hit in found[:limit])
-        following = page[-1].article_id if len(found) > limit and page else 0
-        return Hits(page, following, tuple(notes))
+            if self._answer is None or self._answer[0] != wanted:
+                search = Search(self._opened(), self._analyzer, self._clock)
+                # The next page of the same search is the same set.
+                found = sorted(search.tickets(wanted), reverse=True)
+                self._answer = (wanted, found, tuple(search.notes))
+        _, found, notes = self._answer
+        first = bisect_left(found, -after + 1, key=lambda each: -each) if after else 0
+        last = len(found) if limit is None else first + limit
+        page = tuple(found[first:last])
+        return Hits(ticket_ids=page, more=last < len(found), notes=notes)
 
-    def _ask(
-        self, segment: PackedSegment, wanted: Wanted, notes: dict[str, None]
-    ) -> list[tuple[int, int]]:
-        opened = self._open[segment.segment_id()]
-        asking = Asking(opened, self._analyzer, lambda text: notes.setdefault(text))
-        numbers = asking.documents(wanted).difference(segment.deleted_docs())
-        articles, tickets = opened.articles, opened.tickets
-        return [(articles[number], tickets[number]) for number in numbers]
+    def _opened(self) -> list[tuple[OpenSegment, frozenset[int]]]:
+        return [
+            (self._open[each.segment_id()], frozenset(each.deleted_docs()))
+            for each in self._segments
+        ]
 
     def segments(self) -> int:
         """Return in how many segments the index lies."""
@@ -220,6 +234,24 @@ class WhooshIndex:
                 state=State.REBUILDING, reason=condition.reason, done=done, total=total
             )
         return condition
+
+    def newest(self) -> int:
+        """Return the greatest article id it has; 0 where it is empty."""
+        with self._damage_noted():
+            segments = _contents(self._usable())[1]
+        return max((each.last for each in segments), default=0)
+
+    def belong_to(self, home: str) -> None:
+        """Name the database whose words these are."""
+        self._home = home
+
+    def being_rebuilt(self) -> bool:
+        """Tell whether somebody is building a new index right now."""
+        return self.folder.is_rebuilding()
+
+    def sweep(self) -> None:
+        """Remove what killed processes left behind."""
+        self.folder.sweep()
 
     def close(self) -> None:
         """Close all files."""
@@ -264,39 +296,58 @@ class WhooshIndex:
         now = self._clock.monotonic()
         if now - self._looked < _FRESH:
             return
-        build = self._usable()
+        for _ in range(_TRIES):
+            build = self._usable()
+            number, segments = _contents(build)
+            try:
+                self._open_segments(build, segments)
+            except FileNotFoundError:
+                # A commit or a swap may have come between; else it is damage.
+                if build == self.folder.live() and number == _contents(build)[0]:
+                    raise
+            else:
+                break
+        self._looked = now
+
+    def _open_segments(self, build: Path, segments: tuple[PackedSegment, ...]) -> None:
         if build != self._build:
             self._close()
             self._build = build
-        _, segments = _contents(build)
         storage = MappedStorage(str(build))
         for segment in segments:
             name = segment.segment_id()
             if name not in self._open:
                 _check_sizes(build, segment)
                 self._open[name] = OpenSegment(storage, segment)
+        self._answer = None
         self._segments = segments
         for name in self._open.keys() - {each.segment_id() for each in segments}:
             self._open.pop(name).close()
-        self._looked = now
 
     def _close(self) -> None:
         for opened in self._open.values():
             opened.close()
         self._open.clear()
         self._segments = ()
+        self._answer = None
         self._looked = float("-inf")
 
     @contextmanager
     def _damage_noted(self) -> Iterator[None]:
         """Turn whatever a damaged file raises into one error, and note it."""
+        build = self.folder.live()
         try:
             yield
         except _DAMAGE as error:
             self._close()
+            if isinstance(error, OSError) and error.errno in _MACHINE:
+                raise IndexFullError(
+                    f"the index in {self.folder.path} can't be written or read for"
+                    f" now: {error.strerror}; make room, or check the folder's rights"
+                ) from error
             reason = f"{type(error).__name__}: {error}"
-            if self.folder.live() is not None:
-                self.folder.note_damage(reason)
+            if build is not None and build == self.folder.live():
+                self.folder.note_damage(build, reason)
             raise IndexAwayError(
                 f"the index in {self.folder.path} is damaged ({reason}); the running"
                 " daemon rebuilds it by itself, or call: otrsd reindex"
@@ -378,5 +429,3 @@ def _crc_of(path: Path) -> int:
         while piece := file.read(1 << 20):
             crc = zlib.crc32(piece, crc)
     return crc
-
-

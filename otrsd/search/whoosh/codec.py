@@ -157,7 +157,7 @@ class PackedCodec(W3Codec):
 
     def field_writer(self, storage: Any, segment: Any) -> PackedFieldWriter:
         """Return what writes terms and lists."""
-        return PackedFieldWriter(self, storage, segment)
+        return PackedFieldWriter(storage, segment)
 
     def terms_reader(self, storage: Any, segment: Any) -> PackedTermsReader:
         """Return what reads them."""
@@ -238,7 +238,7 @@ class _TermTable(OrderedHashWriter):
 class PackedFieldWriter(W3FieldWriter):
     """Writes the one field: terms in order, each with its list."""
 
-    def __init__(self, codec: Any, storage: Any, segment: Any) -> None:
+    def __init__(self, storage: Any, segment: Any) -> None:
         self._segment = segment
         self._storage = storage
         self._table = _TermTable(self._create_file(W3Codec.TERMS_EXT))

@@ -19,6 +19,7 @@ import fcntl
 import json
 import os
 import secrets
+import select
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -30,6 +31,8 @@ _DAMAGED = "damaged"
 _PROGRESS = "progress"
 _MANIFEST = "otrsd.json"
 _BUILD = "build-"
+_TRIES = 20
+_PAUSE = 0.01
 
 
 class Folder:
@@ -76,18 +79,17 @@ class Folder:
             file.flush()
             os.fsync(file.fileno())
         new.rename(self.path / _CURRENT)
-        self.forget_damage()
 
     @contextmanager
     def writing(self) -> Iterator[None]:
         """Wait until nobody else writes to the live build."""
-        with self._lock("lock", wait=True):
+        with self._lock("lock", tries=0):
             yield
 
     @contextmanager
     def rebuilding(self) -> Iterator[bool]:
         """Give whether this is the only rebuild; it is then, until the end."""
-        with self._lock("rebuild.lock", wait=False) as taken:
+        with self._lock("rebuild.lock", tries=_TRIES) as taken:
             yield taken
             if taken:
                 (self.path / _PROGRESS).unlink(missing_ok=True)
@@ -96,8 +98,8 @@ class Folder:
         """Tell whether somebody is rebuilding right now."""
         if not (self.path / "rebuild.lock").exists():
             return False
-        with self._lock("rebuild.lock", wait=False) as taken:
-            return not taken
+        with self._lock("rebuild.lock", how=fcntl.LOCK_SH, tries=1) as free:
+            return not free
 
     def note_progress(self, done: int, total: int) -> None:
         """Say how far the rebuild is."""
@@ -111,21 +113,20 @@ class Folder:
         except (OSError, ValueError):
             return 0, 0
 
-    def note_damage(self, reason: str) -> None:
-        """Tell the index lane that the live build is to be rebuilt."""
+    def note_damage(self, build: Path, reason: str) -> None:
+        """Tell the index lane that ``build`` is to be replaced."""
         with suppress(OSError):
-            (self.path / _DAMAGED).write_text(reason, "utf-8")
+            (self.path / _DAMAGED).write_text(f"{build.name} {reason}", "utf-8")
 
     def damage(self) -> str:
         """Return why the live build is damaged; empty where nobody said so."""
+        live = self.live()
         try:
-            return (self.path / _DAMAGED).read_text("utf-8", "replace") or "damaged"
+            text = (self.path / _DAMAGED).read_text("utf-8", "replace")
         except OSError:
             return ""
-
-    def forget_damage(self) -> None:
-        """Take back what ``note_damage`` said."""
-        (self.path / _DAMAGED).unlink(missing_ok=True)
+        name, _, reason = text.partition(" ")
+        return (reason or "damaged") if live and live.name == name else ""
 
     def sweep(self) -> None:
         """Remove what a killed process left behind, except under a rebuild."""
@@ -139,20 +140,32 @@ class Folder:
                     _remove(path)
 
     @contextmanager
-    def _lock(self, name: str, *, wait: bool) -> Iterator[bool]:
+    def _lock(
+        self, name: str, *, how: int = fcntl.LOCK_EX, tries: int
+    ) -> Iterator[bool]:
+        """Give whether the lock could be had; 0 tries: wait for it."""
         self.prepare()
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
         descriptor = os.open(self.path / name, flags, 0o600)
         try:
-            try:
-                how = fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB
-                fcntl.flock(descriptor, how)
-            except BlockingIOError:
-                yield False
-            else:
-                yield True
+            yield _taken(descriptor, how, tries)
         finally:
             os.close(descriptor)
+
+
+def _taken(descriptor: int, how: int, tries: int) -> bool:
+    if not tries:
+        fcntl.flock(descriptor, how)
+        return True
+    for _ in range(tries):
+        try:
+            fcntl.flock(descriptor, how | fcntl.LOCK_NB)
+        except BlockingIOError:
+            # Somebody who only asks holds it for microseconds.
+            select.select((), (), (), _PAUSE)
+        else:
+            return True
+    return False
 
 
 def _remove(path: Path) -> None:

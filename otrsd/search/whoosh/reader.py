@@ -1,8 +1,8 @@
-"""Reading a Whoosh index: open segments, and which documents are wanted.
+"""Reading a Whoosh index: open segments, and which documents have a word.
 
-Whoosh's matchers walk hit by hit in Python; a mail desk asks for the newest
-articles of a set, so sets of document numbers are made here, list by list, and
-joined by the interpreter's own set operations: some twenty times quicker.
+Whoosh's matchers walk hit by hit in Python, and score. We want sets: they are made
+list by list and joined by the interpreter's own set operations, some twenty times
+quicker.
 """
 
 from __future__ import annotations
@@ -15,20 +15,11 @@ from heapq import nlargest
 from typing import Any
 
 from otrsd.search.analyzer import Analyzer
-from otrsd.search.backend import (
-    All,
-    Beginning,
-    Either,
-    Part,
-    Wanted,
-    Without,
-    Words,
-)
+from otrsd.search.backend import Beginning, Part, Words
 from otrsd.search.whoosh.codec import (
     DamagedError,
     PackedCodec,
     PackedSegment,
-    W3Codec,
 )
 from otrsd.search.whoosh.sections import LAST_PLACES, RANGES
 
@@ -38,7 +29,7 @@ MOST_WORDS = 64
 
 def read_column(storage: Any, segment: PackedSegment, name: str) -> array[int]:
     """Return a column of numbers, one per document."""
-    file = storage.open_file(W3Codec.column_filename(segment, name))
+    file = storage.open_file(PackedCodec.column_filename(segment, name))
     try:
         octets = file.get(0, 8 * segment.doc_count_all())
     finally:
@@ -59,8 +50,6 @@ class OpenSegment:
         self._storage = storage
         self._segment = segment
         self.terms = PackedCodec().terms_reader(storage, segment)
-        self.count: int = segment.doc_count_all()
-        self.first, self.last = segment.first, segment.last
 
     @cached_property
     def articles(self) -> array[int]:
@@ -84,42 +73,14 @@ class Asking:
         self, segment: OpenSegment, analyzer: Analyzer, note: Callable[[str], None]
     ) -> None:
         self._terms = segment.terms
-        self._count = segment.count
         self._analyzer = analyzer
         self._note = note
 
-    def documents(self, wanted: Wanted) -> set[int]:
-        """Return the numbers of the documents that match."""
-        match wanted:
-            case Words():
-                return self._words(wanted)
-            case Beginning():
-                return self._beginning(wanted)
-            case Without():
-                return self._everything() - self.documents(wanted.part)
-            case Either():
-                return set().union(*(self.documents(part) for part in wanted.parts))
-            case All():
-                return self._all(wanted.parts)
-
-    def _everything(self) -> set[int]:
-        return set(range(self._count))
-
-    def _all(self, parts: Sequence[Wanted]) -> set[int]:
-        """Begin with what is wanted; take away what is not."""
-        wanted = [part for part in parts if not isinstance(part, Without)]
-        found: set[int] | None = None
-        for part in wanted:
-            found = (
-                self.documents(part) if found is None else found & self.documents(part)
-            )
-            if not found:
-                return set()
-        rest = self._everything() if found is None else found
-        for part in parts:
-            if isinstance(part, Without):
-                rest -= self.documents(part.part)
-        return rest
+    def documents(self, wanted: Words | Beginning) -> set[int]:
+        """Return the numbers of the documents that have it."""
+        if isinstance(wanted, Words):
+            return self._words(wanted)
+        return self._beginning(wanted)
 
     def _words(self, wanted: Words) -> set[int]:
         words = self._analyzer.words(wanted.text)
