@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -174,6 +175,42 @@ class Site:
         with self.app.database.read() as connection:
             return tuple(articles.of_ticket(connection, ticket_id))
 
+    def pass_time(self, by: timedelta) -> None:
+        """Move the clock and let every timer fire that is due then."""
+        from otrsd.scheduler.timers import Scheduler
+
+        self.clock.advance(by)
+        log = _Log()
+        Scheduler(
+            desk=self.app.desk(),
+            hooks=self.app.hooks,
+            default_queue=self.app.routes.default_queue,
+            control=_Alone(),
+            log=log,
+            holder="test",
+        ).turn()
+        failures = log.failures(None)
+        if failures:
+            raise AssertionError(f"a timer's plugin failed: {failures}")
+
+    def search(self, words: str) -> tuple[Ticket, ...]:
+        """Return what ``otrsd search`` would find now, newest first."""
+        from otrsd.desk.search import find_tickets
+        from otrsd.language.query import parse_query
+        from otrsd.relay.index_lane import IndexLane
+        from otrsd.store import index_todo
+
+        app = self.app
+        lane = IndexLane(app.database, app.index, self.clock)
+        owed = True
+        while owed:
+            lane.turn()
+            with app.database.read() as connection:
+                owed = bool(index_todo.owed(connection, limit=1))
+        tree = parse_query(words).tree
+        found = find_tickets(app.database, app.index, tree, clock=self.clock)
+        return tuple(found.tickets)
+
     def close(self) -> None:
         """Close what is open; the next use opens the site again."""
         if self._app is not None:
@@ -201,12 +238,12 @@ class _Log:
         ]
         return lines[-1] if lines else {}
 
-    def failures(self, spool_id: str) -> Mapping[str, str]:
-        """Return what plugins did wrong with a mail."""
+    def failures(self, spool_id: str | None) -> Mapping[str, str]:
+        """Return what plugins did wrong with a mail, or with a timer (``None``)."""
         return {
             str(line["plugin"]): str(line["reason"])
             for line in self._lines
-            if line["event"] == "plugin.failed" and line["mail_id"] == spool_id
+            if line["event"] == "plugin.failed" and line.get("mail_id") == spool_id
         }
 
 

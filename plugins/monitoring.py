@@ -260,7 +260,7 @@ class Plugin:
         source = next((s for s in self._sources if s.name == value["source"]), None)
         is_over = value["state"] in OK_STATES or tickets.by_open_key(key) is not None
         if source is None or is_over or not value.get("pending"):
-            return [Changes(plugin_state={key: PluginState(value=value)})]
+            return None
         after = {**value, "pending": False}
         name = "/".join(filter(None, (value["host"], value["service"])))
         return [

@@ -295,12 +295,16 @@ class Plugin:
         return [reported(case, draft, keeps_open=is_case and not closes)]
 
     @hookimpl
-    def on_due(self, key: str, state: PluginState) -> Changes:
+    def on_due(self, key: str, state: PluginState, tickets: Tickets) -> Changes:
         """Open the ticket of a further domain of a mail."""
         value = state.value
+        ticket = tickets.by_open_key(key)
+        if ticket is not None:
+            note, done = value["note"], {key: None}
+            return Changes(ticket_id=ticket.id, note=note, plugin_state=done)
         return Changes(
             open_ticket=True,
-            open_key=value["key"],
+            open_key=key,
             queue=value["queue"],
             title=value["title"],
             priority=value["priority"],
@@ -417,7 +421,6 @@ def further(case: Case, mail: Mail, draft: Draft) -> list[Changes]:
             continue
         row = PluginState(
             value={
-                "key": key,
                 "queue": case.queue,
                 "title": f"{name}: {mail.subject}",
                 "priority": case.priority,
@@ -426,7 +429,7 @@ def further(case: Case, mail: Mail, draft: Draft) -> list[Changes]:
             },
             due_at=draft.tickets.now(),
         )
-        changes.append(Changes(plugin_state={f"opens {key}": row}))
+        changes.append(Changes(plugin_state={key: row}))
     return changes
 
 

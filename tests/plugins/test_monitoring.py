@@ -170,6 +170,23 @@ def test_bad_after_a_downtime_waits_before_it_opens(nagios: Nagios) -> None:
     assert nagios.says("PROBLEM", "CRITICAL").is_new
 
 
+def test_what_stays_bad_after_a_downtime_opens_by_itself(nagios: Nagios) -> None:
+    nagios.says("DOWNTIMEEND", "CRITICAL")
+    nagios.site.pass_time(timedelta(minutes=9))
+    assert nagios.open == []
+    nagios.site.pass_time(timedelta(minutes=2))
+    assert nagios.open == ["web1/HTTP is CRITICAL since its downtime"]
+    nagios.says("RECOVERY", "OK")
+    assert nagios.open == []
+
+
+def test_a_recovery_after_a_downtime_cancels_the_timer(nagios: Nagios) -> None:
+    nagios.says("DOWNTIMEEND", "CRITICAL")
+    nagios.says("RECOVERY", "OK")
+    nagios.site.pass_time(timedelta(hours=1))
+    assert nagios.site.tickets() == ()
+
+
 def test_somebody_elses_mail_can_neither_open_nor_close(nagios: Nagios) -> None:
     nagios.says("PROBLEM", "CRITICAL")
     forged = nagios.says("RECOVERY", "OK", **{**SMTP, "peer": "203.0.113.9"})
