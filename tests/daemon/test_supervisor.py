@@ -28,8 +28,8 @@ def test_sigterm_under_work_finishes_the_mail_in_hand(start: Start) -> None:
 
 def test_ways_in_stop_first_then_postmasters_then_the_rest(start: Start) -> None:
     daemon = start(
-        *("scheduler=waits", "relay=waits", "index=waits"),
-        *("postmaster-1=waits", "postmaster-2=waits", "receiver=waits"),
+        *("receiver=waits", "postmaster-1=waits", "postmaster-2=waits"),
+        *("relay=waits", "index=waits", "scheduler=waits"),
     )
     assert daemon.stop() == 0
     ends = daemon.events("child.ended")
