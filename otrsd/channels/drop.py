@@ -107,6 +107,10 @@ async def move_drops(
                 "mail.rejected", channel="pipe", reason=str(error)
             )
             wait = _REFUSED_WAIT
+        if wait <= _LOOK_EVERY:
+            # Five times a second; wait_for would cost ten times as much.
+            await asyncio.sleep(wait)
+            continue
         with suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), wait)
 

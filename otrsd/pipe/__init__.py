@@ -42,7 +42,8 @@ from otrsd.pipe.request import Request, envelope, header_section, read_request
 
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 _DRAIN = 64 * 1024 * 1024
-_READ = 256 * 1024
+#: What a pipe of the kernel holds; larger buffers would be cut and fragment.
+_READ = 64 * 1024
 #: Seconds for everything; Postfix bounces what runs past 1,000.
 _ALARM = 300
 

@@ -26,7 +26,7 @@ BATCH_OCTETS = 8 * 1024 * 1024
 #: Free pages beyond this are given back to the disk …
 _SPARE_OCTETS = 32 * 1024 * 1024
 #: … this many at a time.
-_PAGES_A_TIME = 2048
+_PAGES_A_TIME = 512
 
 
 class Spool:
@@ -115,9 +115,9 @@ class Spool:
                 for name in ("page_size", "freelist_count")
             )
             if page * spare > _SPARE_OCTETS:
-                connection.execute(
-                    f"PRAGMA incremental_vacuum({_PAGES_A_TIME})"
-                ).fetchall()
+                # The driver steps this statement once, which frees one page.
+                for _ in range(_PAGES_A_TIME):
+                    connection.execute("PRAGMA incremental_vacuum(1)")
 
     def defer(
         self, spool_id: str, reason: str, until: datetime, *, tried: bool = True
