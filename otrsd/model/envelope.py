@@ -7,8 +7,9 @@ Stored as JSON beside the content in the spool; :meth:`Envelope.to_json` and
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,11 +38,15 @@ class Envelope:
         """Return the key within which mails keep their order (design.md §7)."""
         return self.mail_from.lower() or f"{self.channel}:{self.peer}"
 
+    def plain(self) -> dict[str, Any]:
+        """Return the stored form as a JSON value."""
+        value = {name: getattr(self, name) for name in Envelope.__slots__}
+        value["received_at"] = self.received_at.isoformat()
+        return value
+
     def to_json(self) -> str:
         """Return the stored form."""
-        value = asdict(self)
-        value["received_at"] = self.received_at.isoformat()
-        return json.dumps(value, ensure_ascii=False)
+        return json.dumps(self.plain(), ensure_ascii=False)
 
     @staticmethod
     def from_json(text: str) -> Envelope:

@@ -1,6 +1,7 @@
 """Deliver: the journey of a batch of mails onto the desk, top to bottom.
 
-In: mails that :mod:`otrsd.postmaster.screen` has parsed and judged. Out: one
+In: mails that :mod:`otrsd.postmaster.screen` has parsed and judged, and whose
+octets :func:`store_contents` has stored. Out: one
 :class:`~otrsd.postmaster.parts.Outcome` for each mail that was carried, after the
 commit. One write transaction, no I/O inside but its own; it lasts at most
 ``BATCH_SECONDS`` and gives back what did not fit. Any error leaves nothing behind:
@@ -40,7 +41,6 @@ def deliver(
     post: Postmaster, mails: Sequence[Screened]
 ) -> tuple[list[Outcome], Sequence[Screened]]:
     """Carry ``mails`` in order; return outcomes and the mails there was no time for."""
-    store_contents(post, mails)
     outcomes: list[Outcome] = []
     # A journey that is redone tells only what its last try decided.
     tries = [replace(each, trace=each.trace.copy()) for each in mails]

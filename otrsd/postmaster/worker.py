@@ -23,7 +23,7 @@ from otrsd.failpoint import failpoint
 from otrsd.hooks import Hooks
 from otrsd.implementations import described
 from otrsd.model.verdict import Disposition
-from otrsd.postmaster.deliver import deliver
+from otrsd.postmaster.deliver import deliver, store_contents
 from otrsd.postmaster.parts import Fate, Outcome, Postmaster, Screened
 from otrsd.postmaster.screen import screen
 from otrsd.spool import Claimed, Spool
@@ -77,8 +77,13 @@ class Hand:
         if not plugin:
             self.control.note(self.base)
             return
-        limit = LIMITS.get(hook, OUTSIDE)
-        work = replace(self.base, stage=hook, plugin=plugin, limit=limit)
+        work = Work(
+            stage=hook,
+            spool_id=self.base.spool_id,
+            alone=self.base.alone,
+            plugin=plugin,
+            limit=LIMITS.get(hook, OUTSIDE),
+        )
         self.control.note(work)
 
 
@@ -129,6 +134,7 @@ class Worker:
             mails = list(self._screened(batch))
             failpoint("worker.screened")
             rest: Sequence[Screened] = mails
+            store_contents(self._post, mails)
             while rest:
                 alone = rest[0].claimed if len(rest) == 1 else None
                 # No strike for a database that is slow: the limit is generous,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 
 from otrsd.desk import tickets
@@ -214,7 +213,7 @@ def _article(post: Postmaster, screened: Screened) -> NewArticle:
                 if p.is_attachment
             ],
             "defects": defects(mail),
-            "envelope": json.loads(envelope.to_json()),
+            "envelope": envelope.plain(),
         },
         participants=tuple(
             address

@@ -24,6 +24,8 @@ _LEVEL = 1
 
 def put(connection: Connection, contents: Mapping[str, bytes]) -> None:
     """Store contents by sha256; one that is there already stays as it is."""
+    if not contents:
+        return
     there = set(
         connection.execute(
             sa.select(content.c.sha256).where(

@@ -26,6 +26,7 @@ from otrsd.postmaster.parts import Postmaster
 from otrsd.postmaster.worker import Worker
 from otrsd.spool import Arrival, Spool
 from otrsd.store import articles, tickets
+from otrsd.store.tables import ticket
 
 SITE = """
 queues:
@@ -113,7 +114,7 @@ class Office:
 
     def tickets(self) -> list[Ticket]:
         with self.post.desk.database.read() as connection:
-            statement = tickets.TICKETS.order_by(tickets.ticket.c.id)
+            statement = tickets.TICKETS.order_by(ticket.c.id)
             return tickets.read(connection, statement)
 
     def ticket(self) -> Ticket:
