@@ -177,27 +177,26 @@ _FIELDS: Mapping[str, Callable[[Test, Asked], Clause]] = {
 def _texts(column: ColumnElement[str], test: Test, dialect: str) -> Clause:
     if test.op is Op.PRESENT:
         return column != ""
-    value = fold(str(test.value))
-    folded = _folded(column, value, dialect)
+    folded, values = _folded(column, str(test.value), dialect)
     if test.op is Op.EQUALS:
-        return folded == value
-    return folded.like(_PATTERNS[test.op](value), escape=_ESCAPE)
+        return folded.in_(values)
+    patterns = [_PATTERNS[test.op](value) for value in values]
+    return _like_any(folded, patterns)
 
 
 def _addresses(column: ColumnElement[str], test: Test, dialect: str) -> Clause:
     """Ask a text with one address, or with several, as a header field has them."""
-    patterns = _ADDRESSES.get(test.op)
-    if patterns is None:
+    forms = _ADDRESSES.get(test.op)
+    if forms is None:
         return _texts(column, test, dialect)
-    value = fold(str(test.value))
-    folded = _folded(column, value, dialect)
-    quoted = _like(value) if test.op is Op.GLOB else _quote(value)
-    return sa.or_(
-        *(
-            folded.like(pattern.replace("*", quoted), escape=_ESCAPE)
-            for pattern in patterns
-        )
-    )
+    quote = _like if test.op is Op.GLOB else _quote
+    folded, values = _folded(column, str(test.value), dialect)
+    patterns = [form.replace("*", quote(v)) for form in forms for v in values]
+    return _like_any(folded, patterns)
+
+
+def _like_any(folded: ColumnElement[str], patterns: Sequence[str]) -> Clause:
+    return sa.or_(*(folded.like(pattern, escape=_ESCAPE) for pattern in patterns))
 
 
 #: An address stands alone, in angle brackets, or in a list.
@@ -214,14 +213,18 @@ _ADDRESSES: Mapping[Op, tuple[str, ...]] = {
 }
 
 
-def _folded(column: ColumnElement[str], value: str, dialect: str) -> ColumnElement[str]:
+def _folded(
+    column: ColumnElement[str], value: str, dialect: str
+) -> tuple[ColumnElement[str], Sequence[str]]:
+    """Return the column as it is compared, and what with."""
     if dialect == "sqlite" and not value.isascii():
-        return sa.func.otrsd_fold(column, type_=sa.Text())
+        return sa.func.otrsd_fold(column, type_=sa.Text()), [fold(value)]
     lower: ColumnElement[str] = sa.func.lower(column, type_=sa.Text())
     if dialect in {"mysql", "mariadb"}:
         # Its usual collations take ü for u.
-        return sa.collate(lower, "utf8mb4_bin")
-    return lower
+        lower = sa.collate(lower, "utf8mb4_bin")
+    # A server's lower() keeps ß, folding does not.
+    return lower, list(dict.fromkeys((fold(value), value.lower())))
 
 
 def _fold(text: str | None) -> str | None:

@@ -74,7 +74,7 @@ def desk_of_four(open_ticket: Open, settle: Settle, clock: FakeClock) -> None:
         ("queue:=infra", []),
         ("queue:INFRA*", [4, 3]),
         ("queue:billing,support", [2, 1]),
-        ("state:open", [3, 2, 1]),
+        ("state:open", [3]),
         ("is:closed", [4]),
         ("is:new", [2, 1]),
         ("priority:>=high", [1]),
@@ -85,7 +85,7 @@ def desk_of_four(open_ticket: Open, settle: Settle, clock: FakeClock) -> None:
         ("tag:vip", [1]),
         ("-tag:vip", [4, 3, 2]),
         ("number:2026112310000011", [1]),
-        ("number:*0011", [1]),
+        ("number:20261123*", [1]),
         ("from:bob.smith@example.org", [1]),
         ("from:smith@example.org", []),
         ("from:größer", [1]),
@@ -112,7 +112,7 @@ def test_tickets_are_found(find: Find, text: str, ids: list[int]):
 
 @pytest.mark.usefixtures("desk_of_four")
 def test_pages_have_no_cap(find: Find):
-    for text in ("", "-zebra", "state:open,closed OR zebra"):
+    for text in ("", "-zebra", "is:open,closed OR zebra"):
         page = find(text, limit=3)
         assert [t.id for t in page.tickets] == [4, 3, 2]
         assert [t.id for t in find(text, limit=3, after=page.next).tickets] == [1]

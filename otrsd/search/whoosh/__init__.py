@@ -6,24 +6,20 @@ own way costs five times as much. Whatever is wrong with a file — missing, sho
 other octets, another version — becomes :class:`IndexAwayError` for who searches,
 and a note in the folder, by which the index lane rebuilds from SQL.
 
-Known limit: fine to some 150,000 articles, usable to a million; a table of what
-to change to then stands in docs/search.md.
+Known limits: results have no score, the newest ticket comes first; a segment has at
+most 65,535 articles, so a million of them lie in some twenty segments.
 """
 
 from __future__ import annotations
 
-import errno
-import pickle
 import shutil
-import struct
-import zlib
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from whoosh.index import TOC, EmptyIndexError, FileIndex, IndexError as WhooshIndexError
+from whoosh.index import FileIndex
 
 from otrsd.clock import Clock
 from otrsd.errors import TemporaryError
@@ -38,9 +34,15 @@ from otrsd.search.backend import (
     State,
     Wanted,
 )
+from otrsd.search.whoosh.checks import (
+    DAMAGE,
+    MACHINE,
+    check_sizes,
+    contents,
+    damage_of,
+)
 from otrsd.search.whoosh.codec import (
     BYTE_ORDER,
-    DamagedError,
     MappedStorage,
     PackedSegment,
     make_schema,
@@ -49,9 +51,7 @@ from otrsd.search.whoosh.folder import Folder
 from otrsd.search.whoosh.reader import OpenSegment
 from otrsd.search.whoosh.tickets import Search
 from otrsd.search.whoosh.writer import (
-    MARK,
     SMALL,
-    TRAILER,
     BatchWriter,
     choose_merge,
 )
@@ -66,41 +66,6 @@ _FRESH = 1.0
 _TRIES = 10
 #: Documents joined at once while nothing else is to be done.
 _LARGE = 20_000
-#: Whatever reading a damaged file can raise.
-_DAMAGE = (
-    DamagedError,
-    EOFError,
-    ImportError,
-    IndexError,
-    KeyError,
-    NameError,
-    OSError,
-    OverflowError,
-    AssertionError,
-    AttributeError,
-    EmptyIndexError,
-    TypeError,
-    ValueError,
-    WhooshIndexError,
-    pickle.UnpicklingError,
-    struct.error,
-    zlib.error,
-)
-
-#: What the machine says when the index is not at fault.
-_MACHINE = frozenset(
-    {
-        errno.EACCES,
-        errno.EDQUOT,
-        errno.EFBIG,
-        errno.EMFILE,
-        errno.ENFILE,
-        errno.ENOMEM,
-        errno.ENOSPC,
-        errno.EPERM,
-        errno.EROFS,
-    }
-)
 
 
 class WhooshIndex:
@@ -188,7 +153,7 @@ class WhooshIndex:
         return build
 
     def _join(self, build: Path, most: int) -> bool:
-        _, segments = _contents(build)
+        _, segments = contents(build)
         chosen = choose_merge(segments, most)
         if not chosen:
             return False
@@ -223,7 +188,7 @@ class WhooshIndex:
     def segments(self) -> int:
         """Return in how many segments the index lies."""
         build = self.folder.live()
-        return 0 if build is None else len(_contents(build)[1])
+        return 0 if build is None else len(contents(build)[1])
 
     def state(self, *, thorough: bool = False) -> Condition:
         """Tell whether this index can be trusted."""
@@ -238,7 +203,7 @@ class WhooshIndex:
     def newest(self) -> int:
         """Return the greatest article id it has; 0 where it is empty."""
         with self._damage_noted():
-            segments = _contents(self._usable())[1]
+            segments = contents(self._usable())[1]
         return max((each.last for each in segments), default=0)
 
     def belong_to(self, home: str) -> None:
@@ -266,7 +231,7 @@ class WhooshIndex:
             return Condition(state=State.OTHER, reason=reason)
         damage = self.folder.damage()
         if not damage:
-            damage = _damage_of(build, thorough=thorough)
+            damage = damage_of(build, thorough=thorough)
         if damage:
             return Condition(state=State.CORRUPT, reason=damage)
         return Condition(state=State.OK)
@@ -298,12 +263,12 @@ class WhooshIndex:
             return
         for _ in range(_TRIES):
             build = self._usable()
-            number, segments = _contents(build)
+            number, segments = contents(build)
             try:
                 self._open_segments(build, segments)
             except FileNotFoundError:
                 # A commit or a swap may have come between; else it is damage.
-                if build == self.folder.live() and number == _contents(build)[0]:
+                if build == self.folder.live() and number == contents(build)[0]:
                     raise
             else:
                 break
@@ -317,7 +282,7 @@ class WhooshIndex:
         for segment in segments:
             name = segment.segment_id()
             if name not in self._open:
-                _check_sizes(build, segment)
+                check_sizes(build, segment)
                 self._open[name] = OpenSegment(storage, segment)
         self._answer = None
         self._segments = segments
@@ -338,9 +303,9 @@ class WhooshIndex:
         build = self.folder.live()
         try:
             yield
-        except _DAMAGE as error:
+        except DAMAGE as error:
             self._close()
-            if isinstance(error, OSError) and error.errno in _MACHINE:
+            if isinstance(error, OSError) and error.errno in MACHINE:
                 raise IndexFullError(
                     f"the index in {self.folder.path} can't be written or read for"
                     f" now: {error.strerror}; make room, or check the folder's rights"
@@ -377,7 +342,7 @@ def _write(
     build: Path, documents: Sequence[Document], removed: set[int], analyzer: Analyzer
 ) -> None:
     """Commit one batch to a build."""
-    _contents(build)
+    contents(build)
     with _commit(build) as writer:
         known = max((each.last for each in writer.segments), default=0)
         # What is newer than all we have can't be there yet: nothing to delete.
@@ -386,46 +351,3 @@ def _write(
         latest = {each.article_id: each for each in documents}
         if latest:
             writer.add(list(latest.values()), analyzer)
-
-
-def _contents(build: Path) -> tuple[int, tuple[PackedSegment, ...]]:
-    """Return the last commit's number and its segments, checked before unpickling."""
-    storage = MappedStorage(str(build))
-    number = TOC._latest_generation(storage, "MAIN")  # noqa: SLF001 - Whoosh has no other way
-    if number < 0:
-        raise DamagedError("there is no table of contents")
-    octets = (build / TOC._filename("MAIN", number)).read_bytes()  # noqa: SLF001 - likewise
-    if len(octets) < TRAILER.size:
-        raise DamagedError("the table of contents is cut off")
-    mark, crc = TRAILER.unpack(octets[-TRAILER.size :])
-    if mark != MARK or zlib.crc32(octets[: -TRAILER.size]) != crc:
-        raise DamagedError("the table of contents has another checksum")
-    return number, tuple(TOC.read(storage, "MAIN", gen=number).segments)
-
-
-def _check_sizes(build: Path, segment: PackedSegment) -> None:
-    for name, (size, _) in segment.sums.items():
-        found = (build / name).stat().st_size
-        if found != size:
-            raise DamagedError(f"{name} has {found} octets, not {size}")
-
-
-def _damage_of(build: Path, *, thorough: bool) -> str:
-    """Return what is wrong with a build's files; empty: nothing."""
-    try:
-        for segment in _contents(build)[1]:
-            _check_sizes(build, segment)
-            for name, (_, crc) in segment.sums.items() if thorough else ():
-                if _crc_of(build / name) != crc:
-                    return f"{name} has another checksum"
-    except _DAMAGE as error:
-        return f"{type(error).__name__}: {error}"
-    return ""
-
-
-def _crc_of(path: Path) -> int:
-    crc = 0
-    with path.open("rb") as file:
-        while piece := file.read(1 << 20):
-            crc = zlib.crc32(piece, crc)
-    return crc
