@@ -2,20 +2,22 @@
 
 A dry run makes the whole journey in a transaction that is rolled back: it is the
 real thing but for its effects. What a stored trace leaves out, the rules that did
-not match, is worked out again, as long as the configuration is still the same.
+not match, is worked out again from the configuration that was in force then.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import NoReturn
 
+from otrsd.config.load import recall
 from otrsd.desk.unit import Unit
 from otrsd.errors import NotFoundError
-from otrsd.language.rules import Tried
+from otrsd.language.rules import Rules, Tried, compile_rules
 from otrsd.mime.parse import parse
 from otrsd.model.envelope import Envelope
 from otrsd.model.mail import Mail
@@ -36,7 +38,7 @@ class Explanation:
     mail: Mail
     envelope: Envelope
     steps: tuple[Step, ...]
-    #: Every rule, matched or not; ``None`` where the rules have changed since.
+    #: Every rule, matched or not; ``None`` where the rules of then are not kept.
     rules: tuple[Tried, ...] | None
     #: The end of it, in words.
     end: str
@@ -86,12 +88,12 @@ def stored(post: Postmaster, spool_id: str) -> Explanation:
         mail = parse(content.read(connection, entry.sha256))
     envelope = _envelope_of(post, spool_id)
     snapshot, kept = found
-    same = snapshot == post.snapshot
+    rules = _rules_of(post, snapshot)
     return Explanation(
         mail=mail,
         envelope=envelope,
         steps=steps(kept),
-        rules=post.rules.explain(mail, envelope, None) if same else None,
+        rules=rules.explain(mail, envelope, None) if rules else None,
         end=_told(entry),
         is_dry=False,
     )
@@ -148,6 +150,18 @@ def _journey(
         kind = f"{ticket.state}, priority {ticket.priority}"
         return f"would open a ticket in {ticket.queue}, {kind}", None
     return f"would join ticket {ticket.number}, then {ticket.state}", ticket
+
+
+def _rules_of(post: Postmaster, snapshot: str) -> Rules | None:
+    """Return the rules as they were then; ``None`` where they are not kept."""
+    if snapshot == post.snapshot:
+        return post.rules
+    with post.desk.database.read() as connection:
+        files = traces.read_snapshot(connection, snapshot)
+    if files is None:
+        return None
+    then = recall(json.dumps(files, ensure_ascii=False))
+    return compile_rules(then.rules, queues=then.queues)
 
 
 def _envelope_of(post: Postmaster, spool_id: str) -> Envelope:

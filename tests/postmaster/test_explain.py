@@ -69,3 +69,15 @@ def test_B6_a_follow_up_takes_no_queue_from_rules(office: Any, mail: Any):
     assert office.ticket().tags == ("money",)
     told = explain.stored(office.post, office.ids[1])
     assert any("ignored for a follow-up: queue" in step.what for step in told.steps)
+
+
+def test_A14_rules_that_have_changed_since_are_asked_as_they_were(
+    office: Any, mail: Any
+):
+    from dataclasses import replace
+
+    office.deliver(mail())
+    changed = replace(office.post, snapshot="another")
+    told = explain.stored(changed, office.ids[0])
+    assert told.rules is not None
+    assert told.rules[0].rule == "spam subjects"
