@@ -44,6 +44,11 @@ _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 _RESERVED = frozenset({"otrsd", "core", "mail", "rule", "rules", "plugins", "cli"})
 
 
+def is_plugin_name(name: str) -> bool:
+    """Tell whether a file of this name can be a plugin."""
+    return _NAME.fullmatch(name) is not None and name not in _RESERVED
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plugin:
     """One plugin, ready to be called."""
@@ -120,7 +125,7 @@ def _in_folder(
         is_other = path.name.startswith(("_", ".", "test_")) or path.stem == "conftest"
         if not is_plugin or is_other:
             continue
-        if _NAME.fullmatch(path.stem) and path.stem not in _RESERVED:
+        if is_plugin_name(path.stem):
             yield _Candidate(name=path.stem, origin=origin, path=path.resolve())
         else:
             text = f"'{path.stem}' can't be a plugin's name"
