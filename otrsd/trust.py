@@ -13,6 +13,7 @@ import ipaddress
 import re
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from hmac import compare_digest
 from typing import Literal
 
@@ -47,12 +48,17 @@ class Match(Settings):
     #: Envelope recipient.
     recipient: Names = ()
 
+    @property
+    def is_empty(self) -> bool:
+        """Tell whether nothing is given, so that nothing fits."""
+        given = (self.channel, self.profile, self.mail_from, self.peer, self.recipient)
+        return not any(given)
+
     def fits(self, envelope: Envelope) -> bool:
         """Tell whether something is given and all of it fits."""
-        if self == Match():
-            return False
         return (
-            _fits(envelope.channel, self.channel)
+            not self.is_empty
+            and _fits(envelope.channel, self.channel)
             and _fits(envelope.profile, self.profile)
             and _fits(envelope.mail_from, self.mail_from)
             and (not self.peer or any(_is_in(envelope.peer, one) for one in self.peer))
@@ -117,8 +123,11 @@ class Trust(Settings):
 
 def is_like(texts: Iterable[str], patterns: Iterable[str]) -> bool:
     """Tell whether one of ``texts`` is like one of ``patterns``, in any case."""
-    wanted = [pattern.lower() for pattern in patterns]
-    return any(fnmatchcase(text.lower(), one) for text in texts for one in wanted)
+    return any(
+        fnmatchcase(text.lower(), pattern.lower())
+        for text in texts
+        for pattern in patterns
+    )
 
 
 def is_under(domain: str, parent: str) -> bool:
@@ -130,6 +139,7 @@ def _fits(text: str, patterns: Names) -> bool:
     return not patterns or is_like([text], patterns)
 
 
+@lru_cache(maxsize=4096)
 def _is_in(peer: str, wanted: str) -> bool:
     if peer == wanted:
         return True

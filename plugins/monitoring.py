@@ -197,7 +197,7 @@ class Plugin:
 
     def __init__(self, settings: Settings) -> None:
         for source in settings.sources:
-            if source.match == Match():
+            if source.match.is_empty:
                 raise ValueError(f"source {source.name}: 'match' must name something")
         self._sources = settings.sources
 
