@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -81,6 +82,9 @@ def cli(ctx: click.Context, config: str | None) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return its exit code."""
+    if not sys.warnoptions:
+        # What a library's source looks like is no news for whoever runs a command.
+        warnings.simplefilter("ignore", SyntaxWarning)
     try:
         code = cli.main(
             args=None if arguments is None else list(arguments),

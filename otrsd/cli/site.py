@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from otrsd.errors import ConfigError
+from otrsd.errors import ConfigError, NotFoundError
 
 if TYPE_CHECKING:
     from otrsd.app import App
+    from otrsd.desk.tickets import Who
 
 #: Looked for in this order where neither -c nor $OTRSD_CONFIG names one.
 PLACES = ("otrsd.yaml", "/etc/otrsd/otrsd.yaml")
@@ -22,6 +24,8 @@ class Site:
     def __init__(self, config: Path | None, environ: Mapping[str, str]) -> None:
         self._config = config
         self.environ = environ
+        #: Whoever called, also after root has become the state folder's owner.
+        self._caller = os.getuid()
 
     @property
     def path(self) -> Path:
@@ -31,7 +35,10 @@ class Site:
             path = Path(named)
             path = path / "otrsd.yaml" if path.is_dir() else path
             if not path.is_file():
-                raise ConfigError(f"{path}: there is no such file")
+                raise ConfigError(
+                    f"{path}: there is no such file. Name one: otrsd -c PATH, "
+                    "or set OTRSD_CONFIG"
+                )
             return path
         for place in PLACES:
             if Path(place).is_file():
@@ -41,6 +48,39 @@ class Site:
             "Name one: otrsd -c PATH, or set OTRSD_CONFIG"
         )
 
+    @property
+    def state(self) -> Path:
+        """Return the state folder without reading any YAML."""
+        named = self.environ.get("OTRSD_STATE")
+        return Path(named) if named else self.path.absolute().parent / "var"
+
+    @property
+    def caller(self) -> str:
+        """Return the login name of the person who called."""
+        from otrsd.cli.access import login
+
+        return login(self._caller)
+
+    @property
+    def who(self) -> Who:
+        """Return whose name stands in the history."""
+        from otrsd.desk.tickets import Who
+
+        return Who(actor=self.caller, cause="cli")
+
+    @contextmanager
+    def entered(self) -> Iterator[Path]:
+        """Give the state folder, as its owner; new files are for that one only."""
+        from otrsd.cli.access import enter
+
+        state = self.state
+        enter(state)
+        before = os.umask(0o077)
+        try:
+            yield state
+        finally:
+            os.umask(before)
+
     @contextmanager
     def app(self, *, schema: bool = True) -> Iterator[App]:
         """Give the loaded App; with ``schema``, of a database that is up to date."""
@@ -48,10 +88,17 @@ class Site:
         from otrsd.clock import SystemClock
         from otrsd.store.schema import require
 
-        app = load(self.path, self.environ, SystemClock())
-        try:
-            if schema:
-                require(app.database)
-            yield app
-        finally:
-            app.close()
+        path = self.path
+        with self.entered() as state:
+            if schema and not state.is_dir():
+                raise NotFoundError(
+                    f"the state folder {state} does not exist: no daemon has run here "
+                    "yet, so there is nothing to look at. Try: otrsd run"
+                )
+            app = load(path, self.environ, SystemClock())
+            try:
+                if schema:
+                    require(app.database)
+                yield app
+            finally:
+                app.close()

@@ -140,6 +140,16 @@ def envelope_of(connection: Connection, spool_id: str) -> str | None:
     return None if found is None else json.dumps(json.loads(found)["envelope"])
 
 
+def mails_of_ticket(
+    connection: Connection, ticket_id: int
+) -> Mapping[int, Mapping[str, Any]]:
+    """Return parts, defects and envelope of each article's mail, by article."""
+    rows = connection.execute(
+        sa.select(article.c.id, article.c.mail).where(article.c.ticket_id == ticket_id)
+    )
+    return {row.id: json.loads(row.mail) if row.mail else {} for row in rows}
+
+
 def _known(
     connection: Connection,
     column: sa.Column[Any],

@@ -1,0 +1,59 @@
+"""Who may work on a state folder, and as whom.
+
+Only the owner of the state folder (the daemon's user) and root may look at mails or
+change anything. Root becomes that owner first, before any file is opened and any
+plugin is loaded, so that no command leaves a file behind that the daemon can't write.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+from pathlib import Path
+
+from otrsd.errors import NotAllowedError
+
+
+def login(uid: int) -> str:
+    """Return the login name of ``uid``; ``uid:1000`` where it has none."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"uid:{uid}"
+
+
+def enter(state: Path) -> None:
+    """Become the owner of ``state``, or raise NotAllowedError.
+
+    A state folder that does not exist yet is nobody's: everybody may go on.
+    """
+    try:
+        owner = state.stat()
+    except FileNotFoundError:
+        return
+    except PermissionError as error:
+        raise NotAllowedError(
+            f"the state folder {state} is closed to you ({login(os.geteuid())}). "
+            "Run this command as the user of the daemon. "
+            "Try: sudo otrsd … (it becomes that user by itself)"
+        ) from error
+    uid = os.geteuid()
+    if uid == owner.st_uid:
+        return
+    if uid != 0:
+        name = login(owner.st_uid)
+        raise NotAllowedError(
+            f"the state folder {state} belongs to {name}, and you are {login(uid)}: "
+            f"only {name} and root may look at it. Try: sudo -u {name} otrsd …"
+        )
+    _become(owner.st_uid, owner.st_gid)
+
+
+def _become(uid: int, gid: int) -> None:
+    """Give root's rights up for good; the order matters: groups, group, user."""
+    try:
+        os.initgroups(pwd.getpwuid(uid).pw_name, gid)
+    except KeyError:
+        os.setgroups([])
+    os.setgid(gid)
+    os.setuid(uid)

@@ -1,0 +1,226 @@
+"""``otrsd ticket``: list, show, and the history of a ticket."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+import click
+
+from otrsd.cli import finding
+from otrsd.cli.output import (
+    moment,
+    octets_text,
+    print_facts,
+    print_json,
+    print_octets,
+    print_table,
+    say,
+)
+from otrsd.cli.site import Site
+from otrsd.errors import NotFoundError
+from otrsd.mime.visible import visible
+
+if TYPE_CHECKING:
+    from otrsd.app import App
+    from otrsd.model.article import Article
+    from otrsd.model.ticket import Ticket
+    from otrsd.store.history import HistoryRow
+
+
+@click.group()
+def ticket() -> None:
+    """List and show tickets.
+
+    A ticket is named by its number, by #ID, or by the Message-ID of one of its mails.
+    """
+
+
+@ticket.command("list", context_settings=finding.QUERY_SETTINGS)
+@click.argument("query", nargs=-1)
+@finding.page_options
+@click.pass_obj
+def list_(
+    site: Site,
+    query: Sequence[str],
+    *,
+    as_json: bool,
+    limit: int,
+    after: str | None,
+    sort: str,
+) -> None:
+    """List tickets, the newest first; all of them, or those that match QUERY.
+
+    The query is that of `otrsd search`, such as: queue:support is:open -tag:spam
+    """
+    with site.app() as app:
+        tree = finding.understood(app, " ".join(query), site.caller)
+        found = finding.find_page(app, tree, limit=limit, after=after, sort=sort)
+        finding.print_page(app, found, as_json=as_json)
+        finding.tell_of_lag(app, tree)
+
+
+@ticket.command()
+@click.argument("number")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option(
+    "--raw",
+    type=click.IntRange(min=1),
+    metavar="ARTICLE",
+    help="Print the mail of this article, octet by octet.",
+)
+@click.pass_obj
+def show(site: Site, number: str, *, as_json: bool, raw: int | None) -> None:
+    """Show a ticket with its articles, attachments and links."""
+    with site.app() as app:
+        found = finding.ticket_named(app, number)
+        if raw is not None:
+            print_octets(_mail_of(app, found, raw))
+            return
+        value = _whole(app, found)
+        if as_json:
+            print_json(value)
+        else:
+            _print_ticket(found, value, finding.zone_of(app))
+
+
+@ticket.command()
+@click.argument("number")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON array.")
+@click.pass_obj
+def history(site: Site, number: str, *, as_json: bool) -> None:
+    """Show every change of a ticket: when, what, who, because of whom."""
+    from otrsd.store import history as changes
+
+    with site.app() as app:
+        found = finding.ticket_named(app, number)
+        with app.database.read() as connection:
+            rows = changes.of_ticket(connection, found.id)
+        if as_json:
+            print_json(rows)
+            return
+        heading = ("seq", "at", "type", "actor", "cause", "what")
+        table = [(r.seq, r.at, r.type, r.actor, r.cause, _told(r)) for r in rows]
+        print_table(heading, table, finding.zone_of(app))
+
+
+def _mail_of(app: App, found: Ticket, n: int) -> bytes:
+    """Return the octets of the n-th article's mail."""
+    from otrsd.store import articles, content
+
+    with app.database.read() as connection:
+        all_of_it = articles.of_ticket(connection, found.id)
+        if n > len(all_of_it):
+            raise NotFoundError(
+                f"ticket {found.number} has no article {n}, only {len(all_of_it)}. "
+                f"Try: otrsd ticket show {found.number}"
+            )
+        sha256 = all_of_it[n - 1].content_sha256
+        if not sha256:
+            raise NotFoundError(
+                f"article {n} of ticket {found.number} was no mail. "
+                f"Try: otrsd ticket show {found.number}"
+            )
+        return content.read(connection, sha256)
+
+
+def _whole(app: App, found: Ticket) -> dict[str, Any]:
+    """Return all that is shown of a ticket, as ``--json`` prints it."""
+    from otrsd.store import articles, tickets
+
+    with app.database.read() as connection:
+        all_of_it = articles.of_ticket(connection, found.id)
+        mails = articles.mails_of_ticket(connection, found.id)
+        links = [
+            {"number": other.number, "title": other.title, "kind": kind}
+            for other_id, kind in tickets.links(connection, found.id)
+            if (other := tickets.by_id(connection, other_id)) is not None
+        ]
+        people = tickets.participants(connection, found.id)
+    return {
+        **asdict(found),
+        "participants": people,
+        "links": links,
+        "articles": [
+            _article(n, each, mails.get(each.id, {}))
+            for n, each in enumerate(all_of_it, start=1)
+        ],
+    }
+
+
+def _article(n: int, article: Article, mail: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "n": n,
+        **asdict(article),
+        "attachments": mail.get("parts", []),
+        "defects": mail.get("defects", []),
+    }
+
+
+def _print_ticket(found: Ticket, value: Mapping[str, Any], zone: ZoneInfo) -> None:
+    from otrsd.model.ticket import PRIORITIES
+
+    facts = (
+        ("ticket", found.number),
+        ("title", found.title),
+        ("queue", found.queue),
+        ("state", found.state),
+        ("priority", f"{found.priority} {PRIORITIES.get(found.priority, '')}"),
+        ("owner", found.owner),
+        ("customer", found.customer),
+        ("people", value["participants"]),
+        ("tags", found.tags),
+        ("fields", [f"{name}={text}" for name, text in found.fields.items()]),
+        ("links", [f"{e['number']} ({e['kind']})" for e in value["links"]]),
+        ("created", found.created_at),
+        ("changed", found.changed_at),
+    )
+    print_facts(facts, zone)
+    for article in value["articles"]:
+        click.echo()
+        _print_article(article, zone)
+
+
+def _print_article(article: Mapping[str, Any], zone: ZoneInfo) -> None:
+    kind = article["kind"].replace("_", " ")
+    private = "" if article["visible_to_customer"] else ", not seen by the customer"
+    at = moment(article["created_at"], zone)
+    sender = f"{article['sender_type']}, {kind}{private}"
+    click.echo(f"-- article {article['n']} - {at} - {sender}")
+    attached = [_attachment(each) for each in article["attachments"]]
+    facts = (
+        ("from", article["from_text"]),
+        ("to", article["to_text"]),
+        ("cc", article["cc_text"]),
+        ("subject", article["subject"]),
+        *(("attached", each) for each in attached),
+        ("defects", "; ".join(article["defects"])),
+    )
+    print_facts(facts, zone, indent="   ")
+    text = article["text"].strip("\n")
+    if text:
+        click.echo()
+        say(text)
+
+
+def _attachment(part: Mapping[str, Any]) -> str:
+    name = part.get("name") or "(no name)"
+    kind, size = part.get("type", ""), octets_text(part.get("size", 0))
+    return f"{name}, {kind}, {size}, part {part.get('path', '')}"
+
+
+def _told(row: HistoryRow) -> str:
+    """Return what changed in words: ``new -> open``, else ``name=value``."""
+    data = dict(row.data)
+    if set(data) == {"old", "new"}:
+        return f"{_plain(data['old'])} -> {_plain(data['new'])}"
+    return visible(", ".join(f"{k}={_plain(v)}" for k, v in data.items() if v))
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, str):
+        return value
+    return json.dumps(value, ensure_ascii=False)
