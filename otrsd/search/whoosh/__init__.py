@@ -64,6 +64,8 @@ BATCH = 400
 _FRESH = 1.0
 #: How often opening is tried while commits come between.
 _TRIES = 10
+#: With more segments than this, large ones are joined under load too.
+_MANY = 25
 #: Documents joined at once while nothing else is to be done.
 _LARGE = 20_000
 
@@ -94,7 +96,8 @@ class WhooshIndex:
         with self._damage_noted(), self.folder.writing():
             build = self._usable()
             _write(build, documents, removed, self._analyzer)
-            self._join(build, SMALL)
+            crowded = len(contents(build)[1]) > _MANY
+            self._join(build, _LARGE if crowded else SMALL)
         self._looked = float("-inf")
 
     def merge_some(self) -> bool:
