@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from otrsd.app import App
     from otrsd.language.rules import Tried
     from otrsd.postmaster.explain import Explanation
-    from otrsd.postmaster.trace import Step
 
 _Row = tuple[str, str, str, float | None]
 #: Stages that come after the rules have been asked, or are the rules themselves.

@@ -82,17 +82,21 @@ class Site:
             os.umask(before)
 
     @contextmanager
-    def app(self, *, schema: bool = True) -> Iterator[App]:
-        """Give the loaded App; with ``schema``, of a database that is up to date."""
+    def app(self, *, schema: bool = True, state: bool = False) -> Iterator[App]:
+        """Give the loaded App.
+
+        ``schema``: its database has to be up to date; ``state``: its state folder
+        has to be there (``schema`` implies it).
+        """
         from otrsd.app import load
         from otrsd.clock import SystemClock
         from otrsd.store.schema import require
 
         path = self.path
-        with self.entered() as state:
-            if schema and not state.is_dir():
+        with self.entered() as folder:
+            if (schema or state) and not folder.is_dir():
                 raise NotFoundError(
-                    f"the state folder {state} does not exist: no daemon has run here "
+                    f"the state folder {folder} does not exist: no daemon has run here "
                     "yet, so there is nothing to look at. Try: otrsd run"
                 )
             app = load(path, self.environ, SystemClock())

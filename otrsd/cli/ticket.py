@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -22,7 +21,6 @@ from otrsd.cli.output import (
 )
 from otrsd.cli.site import Site
 from otrsd.errors import NotFoundError
-from otrsd.mime.visible import visible
 
 if TYPE_CHECKING:
     from otrsd.app import App
@@ -215,12 +213,22 @@ def _attachment(part: Mapping[str, Any]) -> str:
 def _told(row: HistoryRow) -> str:
     """Return what changed in words: ``new -> open``, else ``name=value``."""
     data = dict(row.data)
-    if set(data) == {"old", "new"}:
-        return f"{_plain(data['old'])} -> {_plain(data['new'])}"
-    return visible(", ".join(f"{k}={_plain(v)}" for k, v in data.items() if v))
+    if set(data) != {"old", "new"}:
+        return ", ".join(f"{k}={_plain(v)}" for k, v in data.items() if v)
+    old, new = data["old"], data["new"]
+    if isinstance(old, dict) and isinstance(new, dict):
+        names = [name for name in {**old, **new} if old.get(name) != new.get(name)]
+        return ", ".join(
+            f"{n}: {_plain(old.get(n))} -> {_plain(new.get(n))}" for n in names
+        )
+    return f"{_plain(old)} -> {_plain(new)}"
 
 
 def _plain(value: object) -> str:
-    if isinstance(value, str):
-        return value
-    return json.dumps(value, ensure_ascii=False)
+    if value is None:
+        return "none"
+    if isinstance(value, dict):
+        return " ".join(f"{name}={_plain(each)}" for name, each in value.items())
+    if isinstance(value, list):
+        return " ".join(map(_plain, value))
+    return str(value)
