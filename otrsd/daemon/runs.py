@@ -47,7 +47,10 @@ def roles_of(app: App) -> tuple[Role, ...]:
 def prepare_state(app: App) -> None:
     """Make the folders and files that other programs look for."""
     state = app.state
-    state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    state.mkdir(mode=0o711, parents=True, exist_ok=True)
+    # Whoever an MTA runs the pipe as has to reach pipe.json and the socket by name;
+    # nobody else can list the folder, and all else in it is ours alone.
+    state.chmod(0o711)
     make_drop_folder(state / "drop")
     write_pipe_json(state / "pipe.json", pipe_settings(app.config))
 

@@ -13,9 +13,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-import sqlalchemy as sa
-from sqlalchemy.engine import Connection
-
 from otrsd.clock import Clock
 from otrsd.language.tree import And, Not, Test, Tree
 from otrsd.model.ticket import Ticket
@@ -28,10 +25,9 @@ from otrsd.search.backend import (
     Progress,
     State,
 )
-from otrsd.store import conditions, index_todo, tickets
-from otrsd.store.engine import Database
+from otrsd.store import conditions, index_todo, matching, tickets
+from otrsd.store.engine import Connection, Database
 from otrsd.store.index_todo import Text
-from otrsd.store.tables import ticket
 
 #: Tickets asked for in one statement.
 _AT_ONCE = 400
@@ -132,8 +128,7 @@ class _Search:
         found: dict[int, Ticket] = {}
         for start in range(0, len(ids), _AT_ONCE):
             some = ids[start : start + _AT_ONCE]
-            statement = tickets.TICKETS.where(ticket.c.id.in_(some))
-            found |= {t.id: t for t in tickets.read(self._connection, statement)}
+            found |= {t.id: t for t in tickets.by_ids(self._connection, some)}
         return [found[each] for each in ids if each in found]
 
     def _by_change(self, tree: Tree, limit: int | None, after: int) -> Sequence[int]:
@@ -141,12 +136,7 @@ class _Search:
         for some in self._stretches(tree, None, 0):
             for start in range(0, len(some), _AT_ONCE):
                 part = some[start : start + _AT_ONCE]
-                rows = self._connection.execute(
-                    sa.select(ticket.c.changed_at, ticket.c.id).where(
-                        ticket.c.id.in_(part)
-                    )
-                )
-                found += [(row.changed_at, row.id) for row in rows]
+                found += matching.changed_at(self._connection, part)
         ids = [ticket_id for _, ticket_id in sorted(found, reverse=True)]
         first = ids.index(after) + 1 if after in ids else 0
         return ids[first:] if limit is None else ids[first : first + limit]
@@ -161,8 +151,10 @@ class _Search:
         elif asking.has_words(rest):
             yield from self._everywhere(rest, after)
         else:
-            statement = self._statement(rest, ()).limit(limit)
-            yield self._ids(statement.where(_below(after)))
+            asked = self._asked(())
+            yield matching.below(
+                self._connection, rest, asked, after=after, limit=limit
+            )
 
     def _among(
         self, ids: Sequence[int], rest: Tree, after: int
@@ -171,34 +163,24 @@ class _Search:
         left = [each for each in ids if not after or each < after]
         for start in range(0, len(left), _AT_ONCE):
             some = left[start : start + _AT_ONCE]
-            statement = self._statement(rest, some)
-            yield self._ids(statement.where(ticket.c.id.in_(some)))
+            yield matching.among(self._connection, rest, self._asked(some), some)
 
     def _everywhere(self, rest: Tree, after: int) -> Iterator[Sequence[int]]:
         """Yield from all tickets where words alone narrow nothing."""
-        top = self._connection.execute(sa.select(sa.func.max(ticket.c.id))).scalar()
-        last = min(after - 1, top or 0) if after else top or 0
+        top = matching.newest(self._connection)
+        last = min(after - 1, top) if after else top
         for end in range(last, 0, -_STRETCH):
-            start = max(end - _STRETCH, 0)
-            statement = self._statement(rest, range(start + 1, end + 1))
-            inside = ticket.c.id.between(start + 1, end)
-            yield self._ids(statement.where(inside))
+            first = max(end - _STRETCH, 0) + 1
+            asked = self._asked(range(first, end + 1))
+            yield matching.between(self._connection, rest, asked, first, end)
 
-    def _statement(self, rest: Tree, among: Collection[int]) -> sa.Select[int]:
-        asked = conditions.Asked(
+    def _asked(self, among: Collection[int]) -> conditions.Asked:
+        return conditions.Asked(
             now=self._now,
             dialect=self._connection.dialect.name,
             queues=self._queues,
             words=lambda test: self._leaf(test).intersection(among),
         )
-        return (
-            sa.select(ticket.c.id)
-            .where(conditions.condition(rest, asked))
-            .order_by(ticket.c.id.desc())
-        )
-
-    def _ids(self, statement: sa.Select[int]) -> Sequence[int]:
-        return self._connection.execute(statement).scalars().all()
 
     def _leaf(self, test: Test) -> frozenset[int]:
         if test not in self._known:
@@ -218,10 +200,6 @@ def _split(tree: Tree) -> tuple[Tree | None, Tree]:
     narrow = [part for part in narrow if part != And(parts=())]
     rest = And(parts=tuple(part for part in parts if part not in narrow))
     return (And(parts=tuple(narrow)) if narrow else None), rest
-
-
-def _below(after: int) -> sa.ColumnElement[bool]:
-    return ticket.c.id < after if after else sa.true()
 
 
 def document(text: Text) -> Document:

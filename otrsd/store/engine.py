@@ -16,7 +16,7 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -143,6 +143,10 @@ class Database:
         )
 
     def _make_sqlite(self) -> Engine:
+        if self.path is not None:
+            # SQLite gives its side files the mode of the database: mails stay ours.
+            with suppress(OSError):
+                os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
         engine = sa.create_engine(
             self.url, poolclass=QueuePool if self.path else NullPool
         )
