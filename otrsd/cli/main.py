@@ -21,6 +21,7 @@ from otrsd.errors import OtrsdError, TemporaryError
 
 #: Command → module of otrsd.cli and its name there, and what help says of it.
 COMMANDS: Mapping[str, tuple[str, str]] = {
+    "init": ("init:init", "Make a site of your own in a folder."),
     "run": ("run:run", "Run the daemon."),
     "pipe": ("pipe:pipe", "Take one mail from stdin; what an MTA calls."),
     "check": ("check:check", "Check the configuration, the rules and the plugins."),
