@@ -20,6 +20,7 @@ from queue import Empty, SimpleQueue
 
 import structlog
 
+from otrsd import memory
 from otrsd.clock import Clock
 from otrsd.errors import SpoolFullError, TemporaryError
 from otrsd.ids import RANDOM_OCTETS, new_id
@@ -30,6 +31,8 @@ from otrsd.spool import Arrival, Clash, Spool
 _GROUP = 200
 #: … and, apart from its first mail, so many octets.
 _GROUP_OCTETS = 32 * 1024 * 1024
+#: Seconds after its answer until a mail's octets are gone from this process.
+_SOON = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -112,7 +115,10 @@ class Intake:
                 loop.call_soon_threadsafe(_answer, outcomes)
             if is_last:
                 break
-            first = first_of_next or self._queue.get()
+            first = first_of_next
+            # Nothing of a large mail may stay while the thread waits for the next.
+            del group, outcomes, first_of_next
+            first = first or self._queue.get()
 
     def _gather(self, first: _Waiting) -> tuple[list[_Waiting], _Waiting | None, bool]:
         """Return a group, the mail that did not fit into it, and if it is the last."""
@@ -183,3 +189,6 @@ def _answer(outcomes: Sequence[_Outcome]) -> None:
             waiting.answer.set_result(waiting.id)
         else:
             waiting.answer.set_exception(error)
+    if any(waiting.size > memory.LARGE for waiting, _ in outcomes):
+        # The channels still have the octets in hand; soon nobody does.
+        asyncio.get_running_loop().call_later(_SOON, memory.give_back)

@@ -49,6 +49,16 @@ def enter(state: Path) -> None:
     _become(owner.st_uid, owner.st_gid)
 
 
+def shed_root(state: Path) -> None:
+    """Keep plugins from running as root; others go on as who they are.
+
+    For commands that look at the configuration only, which anybody may who can
+    read it.
+    """
+    if os.geteuid() == 0:
+        enter(state)
+
+
 def _become(uid: int, gid: int) -> None:
     """Give root's rights up for good; the order matters: groups, group, user."""
     try:

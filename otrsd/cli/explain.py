@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -63,18 +63,23 @@ def _octets(what: str) -> bytes | None:
     if what == "-":
         return sys.stdin.buffer.read()
     path = Path(what)
-    try:
-        if not path.is_file():
-            return None
-        return path.read_bytes()
-    except ValueError:
-        # A NUL octet: no file has such a name.
+    if not _is_file(path):
         return None
+    try:
+        return path.read_bytes()
     except OSError as error:
         raise InputError(
             f"{what}: the file can't be read: {error.strerror}. "
             f"Try: otrsd explain - < {what}"
         ) from error
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        # Too long, or with a NUL octet: no file has such a name.
+        return False
 
 
 def _of_file(app: App, octets: bytes, sender: str, to: Sequence[str]) -> Explanation:
@@ -95,14 +100,14 @@ def _of_file(app: App, octets: bytes, sender: str, to: Sequence[str]) -> Explana
 
 def _of_known(app: App, name: str) -> Iterator[Explanation]:
     """Yield what is known of the mails that ``name`` stands for."""
-    from otrsd.cli.finding import ticket_named
+    from otrsd.cli.finding import is_storable, ticket_named
     from otrsd.postmaster.explain import dry_run, spool_ids, stored
 
     post = app.postmaster()
     bare = ticket_named(app, name).number if name.startswith("#") else name
-    ids = spool_ids(post, bare)
+    ids = spool_ids(post, bare) if is_storable(bare) else ()
     for spool_id in ids:
-        yield stored(post, spool_id)
+        yield _placed(app, spool_id, stored(post, spool_id))
     if ids:
         return
     try:
@@ -116,13 +121,30 @@ def _of_known(app: App, name: str) -> Iterator[Explanation]:
     yield dry_run(post, octets, entry.envelope)
 
 
+def _placed(app: App, spool_id: str, told: Explanation) -> Explanation:
+    """Let the end name the ticket that the mail stands in, as it is now."""
+    from otrsd.store import ledger, tickets
+
+    with app.database.read() as connection:
+        entry = ledger.read(connection, [spool_id]).get(spool_id)
+        if entry is None or entry.ticket_id is None:
+            return told
+        found = tickets.by_id(connection, entry.ticket_id)
+    if found is None:
+        return told
+    copy = entry.outcome == ledger.DUPLICATE
+    what = "dropped: a copy of an article" if copy else "article"
+    now = f"now queue={found.queue}, state={found.state}, priority={found.priority}"
+    return replace(told, end=f"{what} on ticket {found.number}, {now}")
+
+
 def lines(told: Explanation) -> Iterator[str]:
     """Yield the explanation line by line (ux.md §1.4)."""
     mail, envelope = told.mail, told.envelope
     sender = mail.from_text or envelope.mail_from or "nobody"
-    recipients = ", ".join(envelope.rcpt_tos) or "nobody"
+    recipients = ", ".join(envelope.rcpt_tos or [each.address for each in mail.to])
     size = octets_text(mail.size)
-    yield f"mail   {mail.message_id or '-'}  from {sender}  to {recipients}  {size}"
+    yield f"mail   {mail.message_id or '-'}  from {sender}  to {recipients or 'nobody'}  {size}"
     if mail.subject:
         yield f"       {mail.subject}"
     rows = list(_rows(told))
@@ -164,7 +186,11 @@ def _of_rule(tried: Tried, effects: Sequence[str]) -> str:
     if effects:
         # What it did ends with its place already.
         return f"MATCH: {tried.why} -> {'; '.join(effects)}"
-    return f"{'MATCH' if tried.matched else 'no match'}: {tried.why} ({tried.origin})"
+    if tried.matched:
+        return f"MATCH: {tried.why} ({tried.origin})"
+    # A rule above has ended the run: this one says so itself.
+    not_asked = tried.why.startswith("not asked")
+    return f"{'' if not_asked else 'no match: '}{tried.why} ({tried.origin})"
 
 
 def _end(told: Explanation) -> str:

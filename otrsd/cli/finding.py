@@ -153,9 +153,9 @@ def ticket_named(app: App, name: str) -> Ticket:
     """Return the ticket with this number, ``#id``, or Message-ID of an article."""
     from otrsd.store import articles, tickets
 
-    bare = name.removeprefix("#").strip()
+    bare = name.removeprefix("#").strip() if is_storable(name) else ""
     with app.database.read() as connection:
-        found = tickets.by_number(connection, bare)
+        found = tickets.by_number(connection, bare) if bare else None
         if found is None and name.startswith("#") and is_id(bare):
             found = tickets.by_id(connection, int(bare))
         if found is None and "@" in bare:
@@ -168,6 +168,15 @@ def ticket_named(app: App, name: str) -> Ticket:
             "mail in a ticket. Try: otrsd ticket list"
         )
     return found
+
+
+def is_storable(text: str) -> bool:
+    """Tell whether a database can be asked for ``text`` at all."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return "\0" not in text
 
 
 def is_id(text: str) -> bool:

@@ -17,7 +17,7 @@ from pathlib import Path
 import click
 
 from otrsd.cli.site import Site
-from otrsd.errors import OtrsdError, TemporaryError
+from otrsd.errors import ConfigError, OtrsdError, TemporaryError
 
 #: Command → module of otrsd.cli and its name there, and what help says of it.
 COMMANDS: Mapping[str, tuple[str, str]] = {
@@ -35,6 +35,8 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "plugins": ("plugins:plugins", "List, check and write plugins."),
     "db": ("db:db", "Look at and upgrade the database's schema."),
 }
+#: Set: errors show where they were raised.
+_DEBUG = "OTRSD_DEBUG"
 #: Exit code of a run that a person interrupted (SIGINT).
 INTERRUPTED = 130
 
@@ -94,24 +96,45 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
     except click.exceptions.Exit as end:
         return end.exit_code
-    except click.Abort:
-        return INTERRUPTED
-    except click.ClickException as error:
-        error.show()
-        return error.exit_code
-    except OtrsdError as error:
-        return _tell(error)
-    except BrokenPipeError:
-        # Whoever read our output has seen enough.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    # Nobody who runs a command is helped by a traceback; it is there when asked for.
+    except Exception as error:  # noqa: BLE001 - see the comment above
+        return _failed(error)
     return code if isinstance(code, int) else 0
 
 
-def _tell(error: OtrsdError) -> int:
-    if os.environ.get("OTRSD_DEBUG"):
+def _failed(error: Exception) -> int:
+    """Say what went wrong; return the exit code."""
+    if isinstance(error, click.Abort):
+        return INTERRUPTED
+    if isinstance(error, click.ClickException):
+        error.show()
+        return error.exit_code
+    if isinstance(error, BrokenPipeError):
+        # Whoever read our output has seen enough.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    if os.environ.get(_DEBUG):
         raise error
-    click.echo(f"otrsd: {error}", err=True)
+    return _tell(error) if isinstance(error, OtrsdError) else _own_fault(error)
+
+
+def _tell(error: OtrsdError) -> int:
+    """Say what, where, why, and what to do next."""
+    from otrsd.mime.visible import visible
+
+    click.echo(visible(f"otrsd: {error}", keep="\n"), err=True)
     if isinstance(error, TemporaryError):
         click.echo("otrsd: this can pass by itself; try again in a moment", err=True)
+    elif isinstance(error, ConfigError) and hasattr(error, "problems"):
+        click.echo("otrsd: nothing was done. Try: otrsd check", err=True)
     return error.exit_code
+
+
+def _own_fault(error: Exception) -> int:
+    from otrsd.implementations import described
+
+    click.echo(f"otrsd: an error of otrsd itself: {described(error)}", err=True)
+    click.echo(
+        f"otrsd: please report it with what this prints: {_DEBUG}=1 otrsd …", err=True
+    )
+    return 1

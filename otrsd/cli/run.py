@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -17,20 +16,25 @@ if TYPE_CHECKING:
 
 
 @click.command()
+@click.option("--check-only", is_flag=True, help="Check, as a start would; don't run.")
 @click.pass_obj
-def run(site: Site) -> int:
+def run(site: Site, *, check_only: bool) -> int:
     """Run the daemon until SIGTERM or Ctrl-C.
 
     The configuration is checked first; a mistake is named with file and line and
     nothing starts. A new or older schema is upgraded.
     """
+    if check_only:
+        return _check(site)
     # Only light modules here: what the supervisor imports stays in memory for
     # good, and a plugin's code must never be in it.
+    from otrsd.cli.access import enter
     from otrsd.clock import SystemClock
     from otrsd.daemon.lines import Lines
     from otrsd.daemon.supervisor import Supervisor
 
     path = site.path
+    enter(site.state)
     clock = SystemClock()
     environ = dict(site.environ)
 
@@ -48,7 +52,7 @@ def run(site: Site) -> int:
 
     supervisor = Supervisor(
         prepare,
-        state=state_folder(site),
+        state=site.state,
         log=Lines(
             sys.stderr.fileno(),
             clock,
@@ -62,7 +66,11 @@ def run(site: Site) -> int:
     return supervisor.run()
 
 
-def state_folder(site: Site) -> Path:
-    """Return the state folder without reading any YAML."""
-    named = site.environ.get("OTRSD_STATE")
-    return Path(named) if named else site.path.absolute().parent / "var"
+def _check(site: Site) -> int:
+    """Say what a start would say, and leave everything as it is."""
+    from otrsd.cli.check import examined_site, print_problems, summary
+
+    examined, code = examined_site(site, strict=False)
+    print_problems(examined)
+    click.echo(summary(examined))
+    return code

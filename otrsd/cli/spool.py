@@ -98,7 +98,7 @@ def show(site: Site, spool_id: str, *, as_json: bool, raw: bool) -> None:
             ("state", entry.state),
             ("reason", entry.reason),
             ("received", entry.received_at),
-            ("by", f"{entry.envelope.channel} {entry.envelope.peer}"),
+            ("by", f"{entry.envelope.channel} {entry.envelope.peer}".strip()),
             ("next attempt", entry.next_attempt_at),
             ("tries", entry.tries or ""),
             ("strikes", entry.strikes or ""),

@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from otrsd import memory
 from otrsd.control import Control, Work
 from otrsd.errors import DatabaseAwayError, TemporaryError
 from otrsd.failpoint import failpoint
@@ -123,7 +124,11 @@ class Worker:
         if not batch:
             return False
         failpoint("worker.claimed")
+        is_large = sum(each.size for each in batch) > memory.LARGE
         self.carry(batch)
+        if is_large:
+            del batch
+            memory.give_back()
         return True
 
     def carry(self, batch: Sequence[Claimed]) -> None:
