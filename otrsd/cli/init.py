@@ -56,9 +56,7 @@ class Wanted:
 @click.option(
     "--example", type=click.Choice(EXAMPLES), default="helpdesk", show_default=True
 )
-@click.option(
-    "--user", help="As whom the daemon runs [you; otrsd where you are root]."
-)
+@click.option("--user", help="As whom the daemon runs [you; otrsd where you are root].")
 @click.pass_obj
 def init(
     site: Site, folder: Path, *, address: str, example: str, user: str | None
@@ -143,10 +141,10 @@ def report(wanted: Wanted) -> list[str]:
     lines += [f"  {line}" for line in mta.lines(wanted.address, command, folder)]
     lines += ["", "as a service:"]
     if not _exists(wanted.user):
+        user = wanted.user
         lines += [
-            f"  useradd --system --no-create-home --shell /usr/sbin/nologin {wanted.user}",
-            f"  chgrp -R {wanted.user} {folder} && "
-            f"chown -R {wanted.user}: {folder}/var",
+            f"  useradd --system --no-create-home --shell /usr/sbin/nologin {user}",
+            f"  chgrp -R {user} {folder} && chown -R {user}: {folder}/var",
         ]
     lines += [f"  systemctl enable --now {folder}/otrsd.service"]
     return lines
