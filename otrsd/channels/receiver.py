@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from otrsd.channels.admission import Admission
 from otrsd.channels.entrance import Accepts, Entrance
 from otrsd.channels.events import Log
+from otrsd.channels.heirloom import Heirloom
 from otrsd.channels.limits import Budget, Limits, limits_of
 from otrsd.channels.lmtp import LmtpSession
 from otrsd.channels.recipients import Recipients
@@ -39,6 +40,10 @@ _ADVICE = {
     errno.EADDRINUSE: (
         "another program has this port: `ss -ltnp 'sport = :{port}'` names it;"
         " stop it, or set another listen.{channel}.port"
+    ),
+    errno.EPERM: (
+        "the systemd unit does not allow it: add SocketBindAllow=tcp:{port} to it,"
+        " then `systemctl daemon-reload`, and start otrsd again"
     ),
     errno.EACCES: (
         "ports below 1024 need a right this user lacks; set a higher"
@@ -63,6 +68,8 @@ class Receiver:
     log: Log
     #: Drop folder, submit socket.
     companions: Sequence[Companion] = ()
+    #: Passes the listening sockets from one receiver to the next.
+    heirloom: Heirloom | None = None
     #: Our name in greetings.
     hostname: str = ""
     #: Other numbers than the configuration's, for tests of time.
@@ -98,15 +105,37 @@ class Receiver:
         servers: list[asyncio.Server] = []
         try:
             for entrance, listener in zip(entrances, listeners.values(), strict=True):
-                servers.append(await _open(entrance, listener))
+                servers += await self._open(entrance, listener)
             for companion in self.companions:
                 group.create_task(_as_coroutine(companion, stop))
+            if self.heirloom is not None:
+                self.heirloom.open_door()
             self.control.ready()
             await stop.wait()
         finally:
+            if self.heirloom is not None:
+                self.heirloom.close()
             for server in servers:
                 server.close()
         await _drain(entrances)
+
+    async def _open(
+        self, entrance: Entrance, listener: Listener
+    ) -> list[asyncio.Server]:
+        name = f"{entrance.channel} {listener.address} {listener.port}"
+        inherited = self.heirloom.take(name) if self.heirloom else ()
+        servers = [await _listen(entrance, each) for each in inherited] or [
+            await _open(entrance, listener)
+        ]
+        sockets = [each for server in servers for each in server.sockets]
+        if self.heirloom is not None:
+            self.heirloom.offer(name, sockets)
+        for opened in sockets:
+            address, port = opened.getsockname()[:2]
+            entrance.log.info(
+                "listener.open", channel=entrance.channel, address=address, port=port
+            )
+        return servers
 
     def _entrance(
         self,
@@ -146,12 +175,14 @@ async def _open(entrance: Entrance, listener: Listener) -> asyncio.Server:
         advice = advice.format(channel=entrance.channel, port=listener.port)
         reason = os.strerror(error.errno) if error.errno else str(error)
         raise ConfigError(f"{place} can't be opened: {reason}; {advice}") from error
-    for opened in server.sockets:
-        address, port = opened.getsockname()[:2]
-        entrance.log.info(
-            "listener.open", channel=entrance.channel, address=address, port=port
-        )
     return server
+
+
+async def _listen(entrance: Entrance, inherited: socket.socket) -> asyncio.Server:
+    session = _SESSIONS[entrance.channel]
+    return await entrance.loop.create_server(
+        lambda: session(entrance), sock=inherited, backlog=_BACKLOG
+    )
 
 
 async def _drain(entrances: Sequence[Entrance]) -> None:

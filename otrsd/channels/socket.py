@@ -21,6 +21,7 @@ from pathlib import Path
 import structlog
 
 from otrsd.channels.frame import END, MAX_HEADER, Header, read_header
+from otrsd.channels.heirloom import Heirloom
 from otrsd.channels.intake import Intake
 from otrsd.clock import Clock
 from otrsd.errors import InputError, SpoolFullError, TemporaryError
@@ -59,9 +60,16 @@ class SubmitSocket:
         self._open = 0
 
     @asynccontextmanager
-    async def listening(self, path: Path) -> AsyncIterator[None]:
+    async def listening(
+        self, path: Path, heirloom: Heirloom | None = None
+    ) -> AsyncIterator[None]:
         """Listen on ``path`` inside the block; any local user may connect."""
-        listener = _bind(path)
+        heirloom = heirloom or Heirloom(path.with_name("receiver.sock"))
+        name = f"submit {path}"
+        inherited = heirloom.take(name)
+        listener = inherited[0] if inherited else _bind(path)
+        listener.settimeout(0)
+        heirloom.offer(name, [listener])
         server = await asyncio.start_unix_server(
             self._answer, sock=listener, limit=MAX_HEADER
         )
@@ -73,7 +81,8 @@ class SubmitSocket:
             with suppress(TimeoutError):
                 async with asyncio.timeout(_STOP_SECONDS):
                     await server.wait_closed()
-            _unlink(path)
+            if not heirloom.handed_on:
+                _unlink(path)
 
     async def _answer(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
@@ -183,7 +192,6 @@ def _bind(path: Path) -> socket.socket:
         raise
     finally:
         os.close(folder)
-    listener.settimeout(0)
     return listener
 
 

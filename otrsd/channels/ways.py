@@ -12,6 +12,7 @@ import asyncio
 import structlog
 
 from otrsd.channels.drop import PipeSettings, make_drop_folder, move_drops
+from otrsd.channels.heirloom import Heirloom
 from otrsd.channels.intake import Intake
 from otrsd.channels.receiver import Receiver, new_loop
 from otrsd.channels.recipients import Recipients
@@ -56,6 +57,8 @@ async def _receive(
     async def drops(stop: asyncio.Event) -> None:
         await move_drops(settings.drop, intake, clock, stop)
 
+    heirloom = Heirloom(config.state / "receiver.sock")
+    heirloom.ask()
     receiver = Receiver(
         listen=config.listen,
         recipients=Recipients(config),
@@ -65,10 +68,11 @@ async def _receive(
         # Bound once: the lazy logger would be put together anew for each line.
         log=structlog.get_logger().bind(),
         companions=(drops,),
+        heirloom=heirloom,
     )
     submit = SubmitSocket(intake, clock, max_size=settings.max_size)
     try:
-        async with submit.listening(settings.socket):
+        async with submit.listening(settings.socket, heirloom):
             await receiver.serve()
     finally:
         await intake.close()

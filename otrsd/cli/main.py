@@ -23,6 +23,7 @@ from otrsd.errors import ConfigError, OtrsdError, TemporaryError
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "init": ("init:init", "Make a site of your own in a folder."),
     "run": ("run:run", "Run the daemon."),
+    "reload": ("reload:reload", "Let the daemon take the new configuration."),
     "pipe": ("pipe:pipe", "Take one mail from stdin; what an MTA calls."),
     "check": ("check:check", "Check the configuration, the rules and the plugins."),
     "status": ("status:status", "Show processes, spool, index and failing plugins."),

@@ -41,11 +41,15 @@ def run(site: Site, *, check_only: bool) -> int:
     def prepare() -> Sequence[Role]:
         from otrsd.app import load
         from otrsd.daemon.runs import prepare_state, roles_of
-        from otrsd.store.schema import upgrade
+        from otrsd.store.schema import require, upgrade
 
         app = load(path, environ, clock)
-        prepare_state(app)
-        upgrade(app.database)
+        if supervisor.has_been_ready:
+            # A reload: roles are at work on this schema; they must not lose it.
+            require(app.database)
+        else:
+            prepare_state(app)
+            upgrade(app.database)
         app.desk()
         app.close()
         return roles_of(app)

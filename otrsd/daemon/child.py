@@ -55,6 +55,7 @@ def _run(role: Role, control: RoleControl, before: Work | None, log: Lines) -> i
         role.run(control, before)
     except BaseException as error:  # noqa: BLE001 - SystemExit of a plugin too
         log.write("error", "role.failed", cause=cause(error))
+        control.last_word(str(error) or type(error).__name__)
         traceback_at_debug(log, "role.failed", error)
         return error.exit_code if isinstance(error, OtrsdError) else 1
     if control.stopping():

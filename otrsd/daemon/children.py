@@ -31,6 +31,8 @@ class Death:
     in_hand: Work
     #: Seconds until it is started again.
     restart_in: float
+    #: Why, in its own words.
+    said: str = ""
 
     def summary(self) -> str:
         """Return one line for ``otrsd status``."""
@@ -82,7 +84,9 @@ class Child:
         self._born, self._since = self._clock.monotonic(), self._clock.now()
         return self._predecessor
 
-    def died(self, cause: str, code: int = 0, *, innocent: bool = False) -> Death:
+    def died(
+        self, cause: str, code: int = 0, *, innocent: bool = False, said: str = ""
+    ) -> Death:
         """Note its death and say when it is due again.
 
         ``innocent``: it died because everything stops; nobody follows up on that.
@@ -105,6 +109,7 @@ class Child:
             seconds_alive=round(lived, 3),
             in_hand=work,
             restart_in=delay,
+            said=said,
         )
         self.pid, self.ordered = 0, False
         self.due = self._clock.monotonic() + delay

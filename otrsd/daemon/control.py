@@ -18,6 +18,9 @@ from otrsd.control import Control, Work
 from otrsd.daemon.slots import Slot
 
 _MILLISECONDS = 1000
+#: Octets of a last word, and how it is sent: nobody may have to wait for it.
+_LONGEST = 16 * 1024
+_NOW = socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL
 
 
 class _StopEnd:
@@ -44,6 +47,11 @@ class _StopEnd:
             self._asked = bool(poll.poll(seconds * _MILLISECONDS))
         return self._asked
 
+    def tell(self, text: str) -> None:
+        """Say something to the other side, which reads it when we are dead."""
+        with suppress(OSError):
+            self._end.send(text.encode("utf-8", "replace")[:_LONGEST], _NOW)
+
     def ask(self) -> None:
         """Ask for the stop from this side; safe in a signal handler."""
         self._asked = True
@@ -67,6 +75,10 @@ class RoleControl:
         """Ask for the stop from inside; this is what SIGTERM does."""
         self._slot.mark_asked()
         self._stop.ask()
+
+    def last_word(self, text: str) -> None:
+        """Leave the reason of this role's end with the template."""
+        self._stop.tell(text)
 
     @property
     def name(self) -> str:

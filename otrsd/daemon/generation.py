@@ -87,8 +87,8 @@ class Generation:
                 case Started(name=name, pid=pid):
                     self.children[name].pid = pid
                     self._around.log.info("child.started", name=name, pid=pid)
-                case Died(name=name, code=code):
-                    death = self.children[name].died(cause_of(code), code)
+                case Died(name=name, code=code, said=said):
+                    death = self.children[name].died(cause_of(code), code, said=said)
                     deaths.append((death, code))
                 case _:
                     raise ValueError(message)

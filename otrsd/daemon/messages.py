@@ -80,6 +80,8 @@ class Died:
     name: str
     pid: int
     code: int
+    #: Why, in its own words; empty where it had none.
+    said: str = ""
 
 
 Message = Start | Stop | Kill | Loaded | Refused | Started | Died

@@ -93,6 +93,8 @@ def tell_events(app: App, control: Control, _predecessor: Work | None) -> None:
 
 def watch_time(app: App, control: Control, predecessor: Work | None) -> None:
     """Run the scheduler."""
+    # After a reload the pipe hears of new addresses only once they are in force.
+    write_pipe_json(app.state / "pipe.json", pipe_settings(app.config))
     scheduler = Scheduler(
         desk=app.desk(),
         hooks=app.hooks,

@@ -22,6 +22,7 @@ from otrsd.daemon.generation import Generation, Surroundings
 from otrsd.daemon.halt import STOP_SECONDS, Halt
 from otrsd.daemon.lines import Lines
 from otrsd.daemon.notify import Notifier
+from otrsd.daemon.reload import Reload, Results
 from otrsd.daemon.roles import Prepare
 from otrsd.daemon.signals import Signals
 from otrsd.daemon.status import DaemonStatus, StatusFile
@@ -54,6 +55,8 @@ class Supervisor:
         self._clock = clock
         self._notifier = Notifier(environ)
         self._status = StatusFile(state)
+        self._results = Results(state, clock)
+        self._reload: Reload | None = None
         self._stop_seconds = stop_seconds
         self._signals = Signals()
         self._selector = selectors.DefaultSelector()
@@ -70,11 +73,17 @@ class Supervisor:
         self._patient_until = 0.0
         self._next_sign_of_life = 0.0
 
+    @property
+    def has_been_ready(self) -> bool:
+        """Tell a reload from a start, also in the template that is forked for it."""
+        return self._was_ready
+
     def run(self) -> int:
         """Supervise until a stop is asked for; return the exit code."""
         try:
             self._state.mkdir(mode=0o700, parents=True, exist_ok=True)
             held = lock.take(self._state)
+            self._results.clear()
         except (lock.AlreadyRunningError, OSError) as error:
             self._log.error("daemon.refused", cause=error)
             return getattr(error, "exit_code", 1)
@@ -91,6 +100,7 @@ class Supervisor:
         self._sleep()
         self._obey_signals()
         self._hear_template()
+        self._advance_reload()
         if self._halt is None:
             self._start_due()
         self._end_overruns()
@@ -101,7 +111,7 @@ class Supervisor:
 
     def _sleep(self) -> None:
         now = self._clock.monotonic()
-        dues = [child.due for child in self._children() if not child.ordered]
+        dues = [child.due for child in self._children() if self._may_start(child)]
         if self._generation is None:
             dues = [self._due]
         # In a stop nothing is due; the dead must not keep us awake.
@@ -110,12 +120,10 @@ class Supervisor:
         self._signals.drain()
 
     def _obey_signals(self) -> None:
-        if self._signals.hangups:
+        if self._signals.hangups and self._reload is None and self._was_ready:
             self._signals.hangups = 0
-            self._log.warning(
-                "daemon.reload_refused",
-                cause="a running daemon can't take a new configuration yet; restart it",
-            )
+            if self._halt is None and self._generation is not None:
+                self._begin_reload()
         if not self._signals.stops:
             return
         now = self._clock.monotonic()
@@ -126,8 +134,9 @@ class Supervisor:
 
     # The template and its children.
 
-    def _fork_template(self) -> None:
-        foreign = (self._signals.fileno(), self._selector_fileno())
+    def _new_generation(self) -> Generation:
+        running = [self._generation.wire.fileno()] if self._generation else []
+        foreign = (self._signals.fileno(), self._selector_fileno(), *running)
         around = Surroundings(
             prepare=self._prepare,
             log=self._log,
@@ -135,8 +144,9 @@ class Supervisor:
             wake=self._signals.wake,
             foreign=tuple(each for each in foreign if each >= 0),
         )
-        self._generation = Generation(around)
-        self._selector.register(self._generation.wire, selectors.EVENT_READ)
+        generation = Generation(around)
+        self._selector.register(generation.wire, selectors.EVENT_READ)
+        return generation
 
     def _selector_fileno(self) -> int:
         fileno = getattr(self._selector, "fileno", None)
@@ -197,11 +207,16 @@ class Supervisor:
         now = self._clock.monotonic()
         if self._generation is None:
             if self._exit_code is None and now >= self._due:
-                self._fork_template()
+                self._generation = self._new_generation()
             return
-        for child in self._generation.children.values():
-            if not child.ordered and now >= child.due:
+        for child in self._children():
+            if self._may_start(child) and now >= child.due:
                 self._generation.start(child)
+
+    def _may_start(self, child: Child) -> bool:
+        swapped = self._reload is not None and self._reload.old is not None
+        waits = swapped and self._reload and not self._reload.may_start(child)
+        return not child.ordered and not waits
 
     def _end_overruns(self) -> None:
         now = self._clock.monotonic()
@@ -216,6 +231,68 @@ class Supervisor:
             if held and held.overran(now) and not child.killed_for:
                 reason = f"overran {held.work.limit:g} s in {held.work.stage}"
                 self._generation.kill(child, reason)
+
+    # The reload.
+
+    def _begin_reload(self) -> None:
+        now = self._clock.monotonic()
+        self._results.begin()
+        self._log.info("config.reloading")
+        stamp = f"MONOTONIC_USEC={int(now * 1_000_000)}"
+        self._notifier.send("RELOADING=1", stamp)
+        self._reload = Reload(self._new_generation(), now, self._stop_seconds)
+
+    def _advance_reload(self) -> None:
+        reload, now = self._reload, self._clock.monotonic()
+        if reload is None:
+            return
+        if reload.old is not None:
+            self._retire(reload, reload.old, now)
+            return
+        reload.hear_new()
+        failure = reload.failure(now)
+        if self._halt is not None or self._generation is None:
+            failure = failure or "the daemon is stopping or has lost its template"
+        if failure:
+            self._fail_reload(reload, failure)
+        elif reload.advance() and self._generation is not None:
+            reload.swap(self._generation, now)
+            self._generation = reload.new
+
+    def _retire(self, reload: Reload, old: Generation, now: float) -> None:
+        for death, code in old.hear():
+            level = "info" if code == 0 else "warning"
+            self._log.write(
+                level, "child.ended", name=death.name, pid=death.pid, cause=death.cause
+            )
+        done = reload.retire(now)
+        if self._generation is not reload.new and not old.living():
+            self._let_go(old)
+            self._end_reload(ok=False, text="the new template died; it starts again")
+        elif done or old.wire.ended:
+            self._let_go(old)
+            self._end_reload(ok=True)
+
+    def _fail_reload(self, reload: Reload, failure: str) -> None:
+        self._let_go(reload.new)
+        for line in failure.splitlines():
+            self._log.error("config.reload.failed", cause=line)
+        self._end_reload(ok=False, text=failure)
+
+    def _end_reload(self, *, ok: bool, text: str = "") -> None:
+        self._reload = None
+        self._results.end(ok=ok, text=text)
+        if ok:
+            self._log.info("config.reloaded", processes=len(self._children()))
+        self._notifier.send("READY=1")
+
+    def _let_go(self, generation: Generation) -> None:
+        self._selector.unregister(generation.wire)
+        if not generation.living():
+            # The end of its stream ends it.
+            generation.wire.close()
+            self._await_template(generation)
+        generation.wreck()
 
     # The stop.
 
@@ -232,8 +309,12 @@ class Supervisor:
         now = self._clock.monotonic()
         generation = self._generation
         living = generation.living() if generation else []
-        if generation is None or not living or self._halt.beyond_hope(now):
+        old = self._reload.old if self._reload else None
+        still = living or (old.living() if old else [])
+        if not still or self._halt.beyond_hope(now):
             self._exit_code = self._halt_code
+            return
+        if generation is None:
             return
         orders = self._halt.orders(living, now)
         for child in orders.ask:
@@ -247,6 +328,8 @@ class Supervisor:
         generation.stop(child)
 
     def _end(self) -> None:
+        if self._reload is not None:
+            self._let_go(self._reload.old or self._reload.new)
         generation = self._generation
         if generation is not None:
             self._selector.unregister(generation.wire)
@@ -272,6 +355,7 @@ class Supervisor:
             self._was_ready = True
             # Whoever reads "ready" in the log may look at the status next.
             self._status.show(self._picture(), now)
+            self._results.end(ok=True)
             self._log.info("daemon.ready", processes=len(self._children()))
             self._notifier.send("READY=1", f"MAINPID={os.getpid()}")
         if self._notifier.watchdog_seconds and now >= self._next_sign_of_life:

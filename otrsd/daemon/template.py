@@ -44,6 +44,8 @@ from otrsd.errors import OtrsdError
 
 #: What the children of a killed supervisor get to finish the mail in hand.
 ORPHAN_SECONDS = 5.0
+#: Octets of a child's last word.
+_LONGEST = 16 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +71,13 @@ class _Fork:
     name: str
     #: Closing it asks the child to stop; ``None`` once that is done.
     stop: socket.socket | None
+
+    def last_word(self) -> str:
+        """Return what the dead child has said of its end."""
+        said = b""
+        with suppress(OSError):
+            said = self.stop.recv(_LONGEST, socket.MSG_DONTWAIT) if self.stop else b""
+        return said.decode("utf-8", "replace")
 
     def ask_to_stop(self) -> None:
         """Ask the child to stop."""
@@ -225,9 +234,11 @@ class _Forks:
                 return
             fork = self._by_pid.pop(pid, None)
             if fork is not None:
+                said = fork.last_word()
                 fork.ask_to_stop()
                 code = os.waitstatus_to_exitcode(status)
-                self._given.wire.send(Died(name=fork.name, pid=pid, code=code))
+                died = Died(name=fork.name, pid=pid, code=code, said=said)
+                self._given.wire.send(died)
 
     def _end_orphans(self) -> None:
         for fork in self._by_pid.values():
