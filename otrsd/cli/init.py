@@ -54,7 +54,11 @@ class Wanted:
 @click.argument("folder", default=".", type=click.Path(path_type=Path))
 @click.option("--address", default=_ADDRESS, help="Where your customers write to.")
 @click.option(
-    "--example", type=click.Choice(EXAMPLES), default="helpdesk", show_default=True
+    "--example",
+    type=click.Choice(EXAMPLES),
+    default="helpdesk",
+    show_default=True,
+    help="What the site is made of.",
 )
 @click.option("--user", help="As whom the daemon runs [you; otrsd where you are root].")
 @click.pass_obj

@@ -34,6 +34,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "spool": ("spool:spool", "Look at mails that wait or are held."),
     "trash": ("trash:trash", "Look at, restore or purge discarded mails."),
     "plugins": ("plugins:plugins", "List, check and write plugins."),
+    "config": ("config:config", "Show what is in force, and what a key means."),
     "db": ("db:db", "Look at and upgrade the database's schema."),
 }
 #: Set: errors show where they were raised.

@@ -130,7 +130,7 @@ def _known_keys(model: type[BaseModel], path: tuple[int | str, ...]) -> list[str
     here: Any = model
     for step in path:
         here = _inside(here, step)
-    found = _model_in(here)
+    found = model_in(here)
     fields = {} if found is None else found.model_fields
     # An alias for validation alone marks a member that no file may set.
     return [
@@ -144,17 +144,17 @@ def _inside(annotation: Any, step: int | str) -> Any:
     """Return the annotation of the member ``step`` of something annotated so."""
     if get_origin(annotation) in {dict, Mapping}:
         return get_args(annotation)[-1]
-    found = _model_in(annotation)
+    found = model_in(annotation)
     if found is not None and step in found.model_fields:
         return found.model_fields[str(step)].annotation
     return annotation
 
 
-def _model_in(annotation: Any) -> type[BaseModel] | None:
+def model_in(annotation: Any) -> type[BaseModel] | None:
     """Return the model that an annotation such as ``Model | None`` is about."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
     if get_origin(annotation) in {Union, UnionType} or get_args(annotation):
-        found = (_model_in(argument) for argument in get_args(annotation))
+        found = (model_in(argument) for argument in get_args(annotation))
         return next((model for model in found if model is not None), None)
     return None

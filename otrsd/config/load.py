@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from otrsd.config.cross import check_cross
@@ -36,7 +36,7 @@ __all__ = [
 
 _INCLUDE = "config/*.yaml"
 #: Sections of named things: merged by name; the number is the depth of the names.
-_SECTIONS: Mapping[str, int] = {
+SECTIONS: Mapping[str, int] = {
     "site": 1,
     "listen": 1,
     "queues": 1,
@@ -61,6 +61,9 @@ class Examined:
     problems: tuple[Problem, ...]
     #: Every file that could be read, in order.
     sources: tuple[Source, ...] = ()
+    #: The sections of all files together, each value with its place; what stands
+    #: outside the files is not in it, only where it stands.
+    sections: Mapping[str, Node] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,12 +100,18 @@ def examine(path: Path, environ: Mapping[str, str]) -> Examined:
     for document in documents:
         problems.extend(document.problems)
     config = None
+    merged: dict[str, Node] = {}
     if first is not None:
-        sections = _merge(documents, problems)
-        config = _build(sections, sources, root, environ, problems)
+        merged = _merge(documents, problems)
+        config = _build(dict(merged), sources, root, environ, problems)
     if any(problem.severity is Severity.ERROR for problem in problems):
         config = None
-    return Examined(config=config, problems=_sorted(problems, sources), sources=sources)
+    return Examined(
+        config=config,
+        problems=_sorted(problems, sources),
+        sources=sources,
+        sections=merged,
+    )
 
 
 def _sorted(
@@ -199,10 +208,10 @@ def _merge(documents: list[Document], problems: list[Problem]) -> dict[str, Node
             if name == "include" and document is documents[0]:
                 continue
             key = top.keys[name]
-            if name not in _SECTIONS:
+            if name not in SECTIONS:
                 problems.append(_unknown_section(key))
             elif name in merged:
-                depth = _SECTIONS[name]
+                depth = SECTIONS[name]
                 merged[name] = _join(merged[name], node, key, depth, problems)
             elif node.value is not None:
                 merged[name] = node
@@ -212,7 +221,7 @@ def _merge(documents: list[Document], problems: list[Problem]) -> dict[str, Node
 def _unknown_section(key: Node) -> Problem:
     if key.text == "include":
         return key.problem("'include' stands in otrsd.yaml only")
-    hint = did_you_mean(key.text, [*_SECTIONS, "include"])
+    hint = did_you_mean(key.text, [*SECTIONS, "include"])
     return key.problem(f"unknown section '{key.text}'", hint)
 
 

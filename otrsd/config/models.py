@@ -53,9 +53,11 @@ class Model(BaseModel):
 class Site(Model):
     """Who we are."""
 
+    #: Of the site; people read it.
     name: str = "otrsd"
     #: IANA name; days of ticket numbers and printed times are in it.
     timezone: Annotated[str, AfterValidator(values.timezone)] = "UTC"
+    #: Of what otrsd writes to people.
     language: str = "en"
     #: The subject tag is ``[<hook>NUMBER]``.
     ticket_hook: Annotated[str, Field(min_length=1, max_length=40)] = "Ticket#"
@@ -74,6 +76,7 @@ class Site(Model):
 class Listener(Model):
     """One SMTP or LMTP listener."""
 
+    #: IP address; beyond loopback ``allow`` must be written.
     address: Annotated[str, AfterValidator(values.bind_address)] = "127.0.0.1"
     #: 0: any free one.
     port: Annotated[Whole, Field(ge=0, le=65535)]
@@ -84,8 +87,11 @@ class Listener(Model):
     trusted_cidr: Networks = ("127.0.0.0/8", "::1/128")
     #: Largest content in octets.
     max_size: Size = 25 * MIB
+    #: At the same time.
     max_connections: Count = 200
+    #: At the same time from one address.
     max_connections_per_peer: Count = 10
+    #: Of one mail.
     max_recipients: Count = 100
 
 
@@ -101,18 +107,21 @@ class Queue(Model):
 
     #: Addresses whose mail lands here; the domain in lower case.
     address: MailAddresses = ()
+    #: For people.
     description: str = ""
 
 
 class Trash(Model):
     """How long discarded mails can be restored."""
 
+    #: How long a discarded mail can be restored.
     keep: Duration = timedelta(days=30)
 
 
 class Spool(Model):
     """Room that must stay free before another mail is taken."""
 
+    #: Octets the spool may take in all.
     max_size: Size = 2048 * MIB
     #: Share of disk and inodes, in percent.
     min_free: Annotated[Whole, Field(ge=0, le=90)] = 10
@@ -121,7 +130,9 @@ class Spool(Model):
 class Plugins(Model):
     """Which plugins run, and their settings as they stand in YAML."""
 
+    #: Names of plugins that are not loaded.
     disable: Names = ()
+    #: Name of a plugin: its settings.
     settings: Mapping[str, Any] = Field(default={}, repr=False)
     #: The same, with the place of each value (``load.fit`` makes models of them).
     #: Not a key: the loader puts it here, so no file may (hence the odd alias).

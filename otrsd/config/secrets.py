@@ -1,4 +1,8 @@
-"""Values that stand outside the files: ``{$env: NAME}`` and ``{$file: path}``.
+"""Values that stand outside the files: ``{$env: NAME}``, ``{$file: path}``.
+
+``{$credential: NAME}`` is a file of ``$CREDENTIALS_DIRECTORY``, which systemd fills
+(LoadCredential=, systemd.exec(5)); where there is none, of ``credentials/`` beside
+``otrsd.yaml``.
 
 In: a located tree. Out: the same tree with each such map replaced by its text. The
 text never stands in a message, in ``Config.files`` or in the snapshot.
@@ -13,7 +17,7 @@ from pathlib import Path
 from otrsd.config.problem import Problem, did_you_mean
 from otrsd.config.yaml import Node
 
-_FORMS = ("$env", "$file")
+_FORMS = ("$env", "$file", "$credential")
 #: A secret is a line, not a document.
 _MAX_OCTETS = 64 * 1024
 
@@ -51,15 +55,18 @@ def _outside(
                 f"'{form}' is no way to name a secret"
                 if form not in _FORMS
                 else f"'{form}' stands alone in its map",
-                did_you_mean(form, _FORMS) or "write {$env: NAME} or {$file: path}",
+                did_you_mean(form, _FORMS)
+                or "write {$env: NAME}, {$file: path} or {$credential: NAME}",
             )
         )
     elif not isinstance(members[form].value, str):
         problems.append(members[form].problem(f"'{form}' wants a name"))
     elif form == "$env":
         value = _from_environ(members[form], environ, problems)
+    elif form == "$file":
+        value = _from_file(members[form], root / members[form].text, problems)
     else:
-        value = _from_file(members[form], root, problems)
+        value = _from_credential(members[form], environ, root, problems)
     # The text member stays empty: it is what messages print.
     return replace(node, value=str(value), keys={}, text="***", style="secret")
 
@@ -77,9 +84,23 @@ def _from_environ(
     return environ.get(node.text, "")
 
 
-def _from_file(node: Node, root: Path, problems: list[Problem]) -> str:
+def _from_credential(
+    node: Node, environ: Mapping[str, str], root: Path, problems: list[Problem]
+) -> str:
+    name = node.text
+    if "/" in name or name in {".", ".."}:
+        problems.append(node.problem("'$credential' wants a name, not a path"))
+        return ""
+    loaded = environ.get("CREDENTIALS_DIRECTORY")
+    path = Path(loaded, name) if loaded else None
+    if path is None or not path.is_file():
+        path = root / "credentials" / name
+    return _from_file(node, path, problems)
+
+
+def _from_file(node: Node, path: Path, problems: list[Problem]) -> str:
     try:
-        with (root / node.text).open("rb") as file:
+        with path.open("rb") as file:
             return file.read(_MAX_OCTETS).decode().strip("\r\n")
     except OSError as error:
         problems.append(node.problem(f"can't read the secret: {error.strerror}"))

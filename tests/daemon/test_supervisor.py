@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from otrsd.daemon import status
+from otrsd.daemon.reload import read
 
 Start = Callable[..., Any]
 Gone = Callable[[int], bool]
@@ -118,12 +119,41 @@ def test_third_sigterm_kills_at_once(start: Start) -> None:
     assert daemon.events("child.killed") == ["child.killed receiver"]
 
 
-def test_hangup_harms_nobody(start: Start) -> None:
-    daemon = start("receiver=waits")
+def test_hangup_replaces_every_child(start: Start) -> None:
+    daemon = start("receiver=waits", "postmaster-1=works", "postmaster-2=waits")
+    before = daemon.pids()
     daemon.send(signal.SIGHUP)
-    daemon.until("daemon.reload_refused")
+    daemon.until("config.reloaded")
+    assert not set(daemon.pids().values()) & set(before.values())
+    # The new ways in are open before the old ones close; no new postmaster starts
+    # before the last old one has ended.
+    lines = daemon.events("child.started", "child.ended")[3:]
+    assert lines[0] == "child.started receiver"
+    started = lines.index("child.started postmaster-1")
+    for name in ("postmaster-1", "postmaster-2"):
+        assert lines.index(f"child.ended {name}") < started
     assert daemon.stop() == 0
     assert not daemon.events("child.died")
+
+
+def test_stop_in_the_middle_of_a_reload(start: Start, gone: Gone) -> None:
+    daemon = start("receiver=waits", "postmaster-1=deaf", stop_seconds=2)
+    before = daemon.pids()["postmaster-1"]
+    daemon.send(signal.SIGHUP)
+    daemon.until("child.ended", name="receiver")
+    assert daemon.stop() == 0
+    assert gone(before)
+
+
+def test_new_ways_in_that_fail_leave_the_old_ones(start: Start, tmp_path: Path) -> None:
+    daemon = start("receiver=fails_later")
+    before = daemon.pids()["receiver"]
+    daemon.send(signal.SIGHUP)
+    failed = daemon.until("config.reload.failed")
+    assert failed["cause"] == "the port is taken"
+    assert Path(f"/proc/{before}").exists()
+    assert read(tmp_path).ok is False
+    assert daemon.stop() == 0
 
 
 @pytest.mark.parametrize("role", ["in_a_loop", "in_uvloop"])

@@ -109,6 +109,15 @@ def returns(control: Control, before: Work | None) -> None:
     control.ready()
 
 
+def fails_later(control: Control, before: Work | None) -> None:
+    """Work in the first life, fail in the one that a reload starts."""
+    lives = Path(sys.argv[1], "lives")
+    if lives.exists():
+        raise ConfigError("the port is taken")
+    lives.touch()
+    waits(control, before)
+
+
 def too_new(control: Control, before: Work | None) -> None:
     raise SchemaError("the database was made by a newer otrsd; install that one")
 
