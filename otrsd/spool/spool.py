@@ -141,6 +141,11 @@ class Spool:
         with self._file.write() as connection:
             claims.give_back(connection, ids, alone=alone)
 
+    def put_down(self, worker: str) -> None:
+        """Return everything that a living worker has leased, without a strike."""
+        with self._file.write() as connection:
+            claims.put_down(connection, worker)
+
     def worker_died(self, worker: str, work: Work) -> tuple[str, ...]:
         """Settle what a worker had in hand when it died or was ended for overrun.
 
