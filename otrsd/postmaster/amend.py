@@ -63,9 +63,7 @@ def amend(post: Postmaster, unit: Unit, screened: Screened, found: Found) -> Fol
     _ask_rules(post, fold, screened, found)
     if not (fold.discard or fold.hold):
         _ask_plugins(post, unit, fold, screened, found)
-    if screened.trace.failures or (
-        screened.skip and any(not name.startswith("rule:") for name in screened.skip)
-    ):
+    if screened.trace.failures or screened.lacking:
         _accept(fold, screened, "otrsd", Changes(tags=("plugin-failed",)))
     return fold
 
