@@ -9,6 +9,7 @@ ticket numbers and history without gaps, nothing owed, nothing refused for good.
 
 from __future__ import annotations
 
+import zlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -139,7 +140,7 @@ def _broken(connection: Connection, names: Iterable[str]) -> Iterable[str]:
     for sha256 in names:
         try:
             content.read(connection, sha256)
-        except NotFoundError:
+        except (NotFoundError, zlib.error):
             yield sha256
 
 

@@ -186,7 +186,8 @@ class Author:
         text = (
             f"***** Nagios *****\r\n\r\nNotification Type: PROBLEM\r\n\r\n"
             f"Service: HTTP\r\nHost: web{host}\r\nAddress: 192.0.2.{host}\r\n"
-            f"State: CRITICAL\r\n\r\nAdditional Info:\r\n\r\nno answer {self._count}\r\n"
+            "State: CRITICAL\r\n\r\nAdditional Info:\r\n\r\n"
+            f"no answer {self._count}\r\n"
         )
         to = ("alerts@example.com",)
         return self._parcel("nagios@mon1.example.com", to, subject, text=text)
