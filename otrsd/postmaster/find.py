@@ -27,6 +27,7 @@ def keys(post: Postmaster, screened: Screened) -> set[str]:
     """Return what is to be locked before :func:`find` runs for this mail."""
     mail, trace = screened.mail, screened.trace
     names = {f"mail:{each}" for each in mail.references}
+    names.add(content.lock_name(screened.claimed.sha256))
     if mail.message_id:
         names.add(f"mail:{mail.message_id}")
     numbers = ticket_numbers(mail.subject, post.ticket_hook)

@@ -29,6 +29,7 @@ from otrsd.postmaster.deliver import deliver, store_contents
 from otrsd.postmaster.parts import Fate, Outcome, Postmaster, Screened
 from otrsd.postmaster.screen import screen
 from otrsd.spool import Claimed, Spool
+from otrsd.store.engine import is_contended
 
 #: Mails claimed at once.
 BATCH = 50
@@ -300,8 +301,27 @@ class Worker:
         reason = described(error)
         if len(left) != 1:
             self._log.warning("batch.redone", mails=len(left), reason=reason)
-            for claimed in left:
-                self.carry((claimed,))
+            self._one_by_one(left)
+            return
+        if is_contended(error):
+            # Others were in the way, which says nothing about this mail.
+            self._log.warning("database.contended", mail_id=left[0].id, reason=reason)
+            until = self._clock.now() + RETRY_AFTER[0]
+            self._defer(left[0], reason, until, tried=False)
             return
         self._log.error("mail.failed", mail_id=left[0].id, reason=reason)
         self._fail(left[0], f"otrsd failed: {reason}"[:500])
+
+    def _one_by_one(self, left: Sequence[Claimed]) -> None:
+        """Carry each mail alone, until the database is away or a stop is asked for."""
+        for n, claimed in enumerate(left):
+            if self._is_away or self._control.stopping():
+                rest = [each.id for each in left[n:]]
+                self._spool.give_back(rest, alone=False)
+                return
+            self.carry((claimed,))
+
+    @property
+    def _is_away(self) -> bool:
+        """Tell whether the database was away when it was last asked."""
+        return self._away > AWAY_FIRST

@@ -90,7 +90,10 @@ def remove(connection: Connection, trash_id: int) -> None:
 
 
 def sweep_content(connection: Connection, sha256: str) -> bool:
-    """Delete a content that no article and no trash row names; tell whether so."""
+    """Delete a content that no article and no trash row names; tell whether so.
+
+    The caller has locked its name (``content.lock_name``).
+    """
     for table in (article, trash):
         named = sa.select(table.c.id).where(table.c.content_sha256 == sha256).limit(1)
         if connection.execute(named).first() is not None:
