@@ -13,7 +13,7 @@ class Event:
     """One change of one ticket, in OTRS' history types.
 
     NewTicket, FollowUp, AddNote, Move, StateUpdate, PriorityUpdate, OwnerUpdate,
-    TitleUpdate, TagUpdate, TicketDynamicFieldUpdate, TicketLinkAdd, Duplicate,
+    TitleUpdate, TagUpdate, TicketDynamicFieldUpdate, TicketLinkAdd, Duplicate, OpenKeyRefused,
     Discarded, Restored, Misc.
     """
 

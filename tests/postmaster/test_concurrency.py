@@ -6,6 +6,7 @@ import hashlib
 import os
 import threading
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -19,7 +20,7 @@ from otrsd.postmaster.deliver import deliver, store_contents
 from otrsd.postmaster.screen import screen
 from otrsd.postmaster.worker import Worker
 from otrsd.spool import Arrival, Spool
-from otrsd.store import content, history
+from otrsd.store import content, history, traces
 from otrsd.store.engine import Database
 
 ALERTS = """
@@ -145,3 +146,49 @@ def test_a_payload_that_was_deleted_shows_in_the_chain(office: Any, mail: Any):
     with office.post.desk.database.write() as connection:
         connection.execute(sa.text("DELETE FROM history_payload WHERE seq = 1"))
         assert history.verify(connection, b"k" * 32) == 1
+
+
+def test_P2_a_connection_lost_inside_commit_doubles_nothing(office: Any, mail: Any):
+    database = office.post.desk.database
+    lost: list[str] = []
+
+    @sa.event.listens_for(database.engine, "commit")
+    def _lose(connection: sa.Connection) -> None:
+        there = connection.execute(sa.text("SELECT count(*) FROM ledger")).scalar()
+        if there and not lost:
+            lost.append("the server has committed, but its answer never came")
+            raw = connection.connection.dbapi_connection
+            raw.commit()
+            raw.close()
+
+    office.deliver(mail(), mail("Second", message_id="<2@c>"))
+    assert lost
+    assert [t.title for t in office.tickets()] == ["Printer on fire", "Second"]
+    assert not office.spool.entries()
+
+
+def test_C10_numbers_are_gapless_over_a_failure_and_a_new_day(office: Any, mail: Any):
+    ids = [office.put(mail(f"mail {n}", message_id=f"<{n}@x>")) for n in range(4)]
+    with office.post.desk.database.write() as connection:
+        traces.add(connection, {ids[1]: []}, "")
+    office.run()
+    office.clock.advance(timedelta(days=1))
+    office.deliver(mail("next day", message_id="<n@x>"))
+    counts = [t.number[8:-1] for t in sorted(office.tickets(), key=lambda t: t.number)]
+    assert counts == ["1000001", "1000002", "1000003", "1000001"]
+
+
+def test_C1_mails_of_one_batch_that_belong_together_land_together(
+    office: Any, mail: Any
+):
+    answer = mail("Re: it", message_id="<2@c>", In_Reply_To="<1@customer.example>")
+    office.deliver(mail(Cc="bob@b.example"), answer)
+    office.deliver(
+        mail(
+            "Me too",
+            sender="bob@b.example",
+            message_id="<3@b>",
+            References="<2@c>",
+        )
+    )
+    assert len(office.articles(office.ticket())) == 3
