@@ -13,8 +13,8 @@ class Event:
     """One change of one ticket, in OTRS' history types.
 
     NewTicket, FollowUp, AddNote, Move, StateUpdate, PriorityUpdate, OwnerUpdate,
-    TitleUpdate, TagUpdate, TicketDynamicFieldUpdate, TicketLinkAdd, Duplicate, OpenKeyRefused,
-    Discarded, Restored, Misc.
+    TitleUpdate, TagUpdate, TicketDynamicFieldUpdate, TicketLinkAdd, Duplicate,
+    OpenKeyRefused, Discarded, Restored, Misc.
     """
 
     #: The history row's sequence number; unique, and growing in commit order.
