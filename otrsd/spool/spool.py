@@ -50,6 +50,13 @@ class Spool:
         """Close this process's connections; a later use opens new ones."""
         self._file.close()
 
+    def examine(self) -> None:
+        """Read the whole file through; TemporaryError if it is damaged.
+
+        What is put into a damaged file may never be found again.
+        """
+        self._file.examine()
+
     # Taking mail in.
 
     def put(self, arrivals: Sequence[Arrival]) -> tuple[Clash, ...]:
