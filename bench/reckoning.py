@@ -4,11 +4,14 @@ Lost is an acknowledged mail that is no article, not in the trash and not held, 
 whose octets are not stored as they were sent. Doubled is a mail (Message-ID and
 sha256) that stands in two articles, or a spool id that made two things. Everything
 else that must hold after a crash stands in ``wrong``: nothing stored that nobody sent,
-ticket numbers and history without gaps, nothing owed, nothing refused for good.
+ticket numbers and history without gaps, nothing refused for good, and a search that
+finds a mail by the word that only it has.
 """
 
 from __future__ import annotations
 
+import re
+import zlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -19,7 +22,9 @@ from bench.ingest import drained
 from bench.ledger import Mail, Reader
 from bench.waiting import until
 from otrsd.app import App
+from otrsd.desk.search import find_tickets
 from otrsd.errors import NotFoundError, OtrsdError
+from otrsd.language.query import parse_query
 from otrsd.spool import State
 from otrsd.store import content
 from otrsd.store.engine import Connection
@@ -28,6 +33,9 @@ from otrsd.store.tables import article, counter, history, history_head, ticket, 
 #: Seconds within which everything that waits must be carried.
 DRAIN = 90.0
 _MANY = 1_000_000
+#: So many mails are searched for in the end.
+_SEARCHES = 300
+_OWN_WORD = re.compile(r"Kennwort (\w+)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +99,8 @@ def reckon(app: App, ledger: Reader) -> Reckoning:
     with app.database.read() as connection:
         stored = _stored(app, connection)
         gaps = [*_gaps(connection)]
+        rows = connection.execute(sa.select(article.c.ticket_id, article.c.text)).all()
+    gaps += _not_found(app, [(row.ticket_id, row.text) for row in rows])
     copies = Counter(stored.articles)
     twice = Counter(stored.spool_ids)
     there = {sha256 for _, sha256 in copies} | set(stored.trash) | stored.held
@@ -111,6 +121,21 @@ def reckon(app: App, ledger: Reader) -> Reckoning:
         doubled=tuple(sorted(doubled)),
         wrong=tuple(wrong + gaps),
     )
+
+
+def _not_found(app: App, texts: Sequence[tuple[int, str]]) -> Iterable[str]:
+    """Search for some mails by the word that only they have."""
+    words = [
+        (ticket_id, found[1])
+        for ticket_id, text in texts
+        if (found := _OWN_WORD.search(text))
+    ]
+    for ticket_id, word in words[:: max(1, len(words) // _SEARCHES)]:
+        tree = parse_query(word).tree
+        hits = find_tickets(app.database, app.index, tree, clock=app.clock)
+        ids = [each.id for each in hits.tickets]
+        if ids != [ticket_id]:
+            yield f"{word} of ticket {ticket_id} is found in {ids}"
 
 
 def _stored(app: App, connection: Connection) -> _Stored:
@@ -139,7 +164,7 @@ def _broken(connection: Connection, names: Iterable[str]) -> Iterable[str]:
     for sha256 in names:
         try:
             content.read(connection, sha256)
-        except NotFoundError:
+        except (NotFoundError, zlib.error):
             yield sha256
 
 

@@ -23,7 +23,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from bench.ledger import ACK, BOUNCE, INTENT, LATER, Writer
-from bench.mails import Vocabulary
+from bench.mails import Vocabulary, own_word
 from bench.waiting import CLOCK, NotInTimeError, pause
 
 CLIENTS = {"smtp": 8, "lmtp": 2, "pipe": 2}
@@ -140,9 +140,12 @@ def _reply(readline: Callable[[], bytes]) -> str:
 class Author:
     """Writes one client's mails."""
 
-    def __init__(self, vocabulary: Vocabulary, name: str, seed: int) -> None:
+    def __init__(
+        self, vocabulary: Vocabulary, name: str, seed: int, number: int
+    ) -> None:
         self._vocabulary = vocabulary
         self._name = name
+        self._number = number
         self._chance = random.Random(f"{seed}/{name}")
         self._run = f"{random.SystemRandom().getrandbits(40):010x}"
         self._count = 0
@@ -186,10 +189,15 @@ class Author:
         text = (
             f"***** Nagios *****\r\n\r\nNotification Type: PROBLEM\r\n\r\n"
             f"Service: HTTP\r\nHost: web{host}\r\nAddress: 192.0.2.{host}\r\n"
-            f"State: CRITICAL\r\n\r\nAdditional Info:\r\n\r\nno answer {self._count}\r\n"
+            "State: CRITICAL\r\n\r\nAdditional Info:\r\n\r\n"
+            f"no answer {self._count}\r\n"
         )
         to = ("alerts@example.com",)
         return self._parcel("nagios@mon1.example.com", to, subject, text=text)
+
+    def _own_word(self) -> str:
+        """Return a word that no other mail of this run has."""
+        return own_word(self._count * sum(CLIENTS.values()) + self._number)
 
     def _parcel(
         self,
@@ -211,7 +219,9 @@ class Author:
             "Date: Mon, 23 Nov 2026 10:00:00 +0100\r\n"
             "Content-Type: text/plain; charset=utf-8\r\n"
             "Content-Transfer-Encoding: 8bit\r\n\r\n"
-            f"{text}.a line with a dot\r\n" + "\r\n".join(lines) + "\r\n"
+            f"{text}Kennwort {self._own_word()}.\r\n.a line with a dot\r\n"
+            + "\r\n".join(lines)
+            + "\r\n"
         )
         return Parcel(
             message_id=message_id,
@@ -296,7 +306,7 @@ def main(arguments: Sequence[str]) -> int:
     vocabulary = Vocabulary(spec.seed, words=3000)
     ledger = Writer(Path(spec.ledger))
     finish = threading.Event()
-    threads = []
+    threads: list[threading.Thread] = []
     for channel, count in CLIENTS.items():
         for number in range(count):
             name = f"{channel}{number}"
@@ -304,7 +314,7 @@ def main(arguments: Sequence[str]) -> int:
                 name=name,
                 channel=channel,
                 spec=spec,
-                author=Author(vocabulary, name, spec.seed),
+                author=Author(vocabulary, name, spec.seed, len(threads)),
                 ledger=ledger,
                 finish=finish,
             )

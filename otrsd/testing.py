@@ -186,6 +186,7 @@ class Site:
             desk=app.desk(),
             hooks=app.hooks,
             default_queue=app.routes.default_queue,
+            queues=tuple(app.config.queues),
             control=control,
             log=log,
             holder="test",

@@ -2,7 +2,8 @@
 
 In: the configuration, the spool, the supervisor's :class:`Control`. Out: nothing;
 :func:`run_receiver` returns once a stop was asked for and every mail in hand has its
-answer. Fails with ``ConfigError`` where a listener can't be opened.
+answer. Fails with ``ConfigError`` where a listener can't be opened, and with
+``TemporaryError`` where the spool is damaged: nothing listens then, so clients wait.
 """
 
 from __future__ import annotations
@@ -52,6 +53,8 @@ async def _receive(
 ) -> None:
     settings = pipe_settings(config)
     make_drop_folder(settings.drop)
+    # Not one mail is taken into a spool that would lose it.
+    await asyncio.to_thread(spool.examine)
     intake = Intake(spool, clock)
 
     async def drops(stop: asyncio.Event) -> None:

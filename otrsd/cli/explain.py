@@ -142,9 +142,9 @@ def lines(told: Explanation) -> Iterator[str]:
     """Yield the explanation line by line (ux.md §1.4)."""
     mail, envelope = told.mail, told.envelope
     sender = mail.from_text or envelope.mail_from or "nobody"
-    recipients = ", ".join(envelope.rcpt_tos or [each.address for each in mail.to])
-    size = octets_text(mail.size)
-    yield f"mail   {mail.message_id or '-'}  from {sender}  to {recipients or 'nobody'}  {size}"
+    recipients = envelope.rcpt_tos or [each.address for each in mail.to]
+    people = f"from {sender}  to {', '.join(recipients) or 'nobody'}"
+    yield f"mail   {mail.message_id or '-'}  {people}  {octets_text(mail.size)}"
     if mail.subject:
         yield f"       {mail.subject}"
     rows = list(_rows(told))

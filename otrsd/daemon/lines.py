@@ -23,6 +23,11 @@ from otrsd.clock import Clock
 LEVELS = ("debug", "info", "warning", "error", "critical")
 #: A longer value is cut: a mail's text has no place in a log.
 _LONGEST_VALUE = 2000
+#: The same where the line would be too long otherwise.
+_SHORTEST_CUT = 200
+#: A pipe that has room takes so much at once without waiting, and unmixed with the
+#: lines of other processes (POSIX: PIPE_BUF).
+_LONGEST_LINE = 4096 - 1
 #: C0 and C1 controls, soft hyphen, zero width, bidi marks and overrides, surrogates.
 _HIDDEN = re.compile(
     "[\x00-\x1f\x7f-\x9f\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff"
@@ -69,7 +74,7 @@ class Lines:
         if self.wants(level):
             # A field whose str() raises costs its line as a full disk does.
             with suppress(Exception):
-                self._put(self._line(level, event, {**self._process, **fields}))
+                self._put(self._fitting(level, event, {**self._process, **fields}))
                 return
             self._lost += 1
 
@@ -85,6 +90,14 @@ class Lines:
         """Write what somebody has to look at."""
         self.write("error", event, **fields)
 
+    def _fitting(self, level: str, event: str, fields: Mapping[str, Any]) -> bytes:
+        line = self._line(level, event, fields).encode("utf-8", "replace")
+        if len(line) > _LONGEST_LINE:
+            short = {key: _shortened(value) for key, value in fields.items()}
+            line = self._line(level, event, short).encode("utf-8", "replace")
+        # With very many fields even that is too long; then the line's end is lost.
+        return line[:_LONGEST_LINE]
+
     def _line(self, level: str, event: str, fields: Mapping[str, Any]) -> str:
         time = self._clock.now().isoformat(timespec="milliseconds")
         head = {"time": time.replace("+00:00", "Z"), "level": level, "event": event}
@@ -96,12 +109,12 @@ class Lines:
         said = [f"{key}={_quoted(value)}" for key, value in fields.items()]
         return " ".join([head["time"], level, visible(event), *said])
 
-    def _put(self, line: str) -> None:
+    def _put(self, line: bytes) -> None:
         poll = select.poll()
         poll.register(self._descriptor, select.POLLOUT)
         if not poll.poll(0):
             raise BlockingIOError
-        os.write(self._descriptor, line.encode("utf-8", "replace") + b"\n")
+        os.write(self._descriptor, line + b"\n")
         self._lost = 0
 
 
@@ -110,10 +123,15 @@ def visible(value: object) -> str:
     return _HIDDEN.sub(_escape, str(_cut(str(value))))
 
 
-def _cut(value: object) -> object:
-    if isinstance(value, str) and len(value) > _LONGEST_VALUE:
-        return value[:_LONGEST_VALUE] + "…"
+def _cut(value: object, longest: int = _LONGEST_VALUE) -> object:
+    if isinstance(value, str) and len(value) > longest:
+        return value[:longest] + "…"
     return value
+
+
+def _shortened(value: object) -> object:
+    plain = value is None or isinstance(value, bool | int | float)
+    return value if plain else _cut(str(value), _SHORTEST_CUT)
 
 
 def _escape(found: re.Match[str]) -> str:

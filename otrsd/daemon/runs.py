@@ -99,6 +99,7 @@ def watch_time(app: App, control: Control, predecessor: Work | None) -> None:
         desk=app.desk(),
         hooks=app.hooks,
         default_queue=app.routes.default_queue,
+        queues=tuple(app.config.queues),
         control=control,
         log=structlog.get_logger(),
         holder=f"{socket.gethostname()}/{os.getpid()}",

@@ -19,6 +19,7 @@ from otrsd.model.changes import Changes
 from otrsd.model.ticket import INACTIVE, PRIORITIES, STATES, Ticket
 from otrsd.store import articles, tickets
 from otrsd.store.history import Change
+from otrsd.store.text import ADDRESS, NAME, TAG, storable, unique
 
 #: Participants a ticket can have; a hostile mail names thousands (row O06).
 MAX_PARTICIPANTS = 50
@@ -62,25 +63,30 @@ def create(
     unit: Unit, values: Changes, article: NewArticle, who: Who, *, customer: str = ""
 ) -> tuple[Ticket, int]:
     """Open a ticket with its first article; return both (the number comes last)."""
+    values = _fit(values)
     state = values.state or "new"
     state_type = STATES[_known_state(state)]
     active = state_type not in INACTIVE
     ticket = Ticket(
         id=0,
         number="",
-        title=_clean(values.title or "")[:MAX_TITLE],
+        title=values.title or "",
         queue=values.queue or "",
         state=state,
         state_type=state_type,
         priority=_known_priority(values.priority or 3),
         owner=values.owner or "",
-        customer=customer,
-        tags=tuple(dict.fromkeys(values.tags)),
-        fields={key: _clean(value) for key, value in values.fields.items()},
-        open_key=values.open_key if active else None,
+        customer=storable(customer, ADDRESS),
+        tags=values.tags,
+        fields=values.fields,
+        open_key=None,
         created_at=unit.at,
         changed_at=unit.at,
     )
+    key = values.open_key if active else None
+    holder = tickets.by_open_key(unit.connection, key) if key else None
+    if holder is None:
+        ticket = replace(ticket, open_key=key)
     row = {
         "number": None,
         "title": ticket.title,
@@ -91,7 +97,7 @@ def create(
         "owner": ticket.owner,
         "locked_by": "",
         "responsible": "",
-        "customer": customer,
+        "customer": ticket.customer,
         "fields": json.dumps(dict(ticket.fields), ensure_ascii=False),
         "open_key": ticket.open_key,
         "created_at": unit.at,
@@ -106,6 +112,8 @@ def create(
     article_id = _add_article(unit, ticket, article, fresh=True)
     data = {"title": ticket.title, "tags": ticket.tags, "fields": ticket.fields}
     unit.record(_change(ticket, "NewTicket", who, article_id, data))
+    if holder is not None:
+        _refuse_key(unit, ticket, holder, who)
     return ticket, article_id
 
 
@@ -124,6 +132,7 @@ def append(
 def change(unit: Unit, ticket: Ticket, changes: Changes, who: Who) -> Ticket:
     """Apply the fields that ``changes`` names; one history row for each change."""
     unit.flush()
+    changes = _fit(changes)
     columns: dict[str, Any] = {}
     now = ticket
     for event, name, old, new in _differences(ticket, changes):
@@ -135,10 +144,10 @@ def change(unit: Unit, ticket: Ticket, changes: Changes, who: Who) -> Ticket:
             columns["state_type"] = state_type.value
             columns["closed_at"] = None if now.is_active else unit.at
         unit.record(_change(now, event, who, None, {"old": old, "new": new}))
-    now = _open_key(now, changes.open_key, columns)
+    now = _open_key(unit, now, changes.open_key, columns, who)
     if "fields" in columns:
         columns["fields"] = json.dumps(dict(columns["fields"]), ensure_ascii=False)
-    for tag in dict.fromkeys(changes.tags):
+    for tag in changes.tags:
         if tag not in ticket.tags:
             unit.tag_later(ticket.id, tag)
             now = replace(now, tags=(*now.tags, tag))
@@ -174,28 +183,63 @@ def _differences(
     """Give (history type, column, old, new) for each value that really changes."""
     state = None if changes.state is None else _known_state(changes.state)
     priority = None if changes.priority is None else _known_priority(changes.priority)
-    title = None if changes.title is None else _clean(changes.title)[:MAX_TITLE]
     wanted = (
         ("Move", "queue", ticket.queue, changes.queue),
         ("StateUpdate", "state", ticket.state, state),
         ("PriorityUpdate", "priority", ticket.priority, priority),
         ("OwnerUpdate", "owner", ticket.owner, changes.owner),
-        ("TitleUpdate", "title", ticket.title, title),
+        ("TitleUpdate", "title", ticket.title, changes.title),
     )
     for event, name, old, new in wanted:
         if new is not None and new != old:
             yield event, name, old, new
-    merged = {**ticket.fields, **{k: _clean(v) for k, v in changes.fields.items()}}
+    merged = {**ticket.fields, **changes.fields}
     if merged != dict(ticket.fields):
         yield "TicketDynamicFieldUpdate", "fields", dict(ticket.fields), merged
 
 
-def _open_key(ticket: Ticket, wanted: str | None, columns: dict[str, Any]) -> Ticket:
-    """Keep the rule that only an active ticket holds an open key."""
+def _open_key(
+    unit: Unit,
+    ticket: Ticket,
+    wanted: str | None,
+    columns: dict[str, Any],
+    who: Who,
+) -> Ticket:
+    """Keep the rule that only an active ticket holds an open key, and only one."""
     key = (wanted or ticket.open_key) if ticket.is_active else None
-    if key != ticket.open_key:
-        columns["open_key"] = key
+    if key == ticket.open_key:
+        return ticket
+    holder = tickets.by_open_key(unit.connection, key) if key else None
+    if holder is not None:
+        _refuse_key(unit, ticket, holder, who)
+        return ticket
+    columns["open_key"] = key
     return replace(ticket, open_key=key)
+
+
+def _refuse_key(unit: Unit, ticket: Ticket, holder: Ticket, who: Who) -> None:
+    """Write down that another active ticket has the key that was wanted."""
+    data = {"open_key": holder.open_key, "held_by": holder.number or holder.id}
+    unit.record(_change(ticket, "OpenKeyRefused", who, None, data))
+
+
+def _fit(changes: Changes) -> Changes:
+    """Make every text fit its column: no proposal may be what holds a mail."""
+
+    def text(value: str | None, longest: int | None) -> str | None:
+        return None if value is None else storable(value, longest)
+
+    tags = (storable(tag, TAG).strip() for tag in changes.tags)
+    return replace(
+        changes,
+        queue=text(changes.queue, NAME),
+        title=text(changes.title, MAX_TITLE),
+        owner=text(changes.owner, NAME),
+        open_key=unique(changes.open_key) if changes.open_key else None,
+        tags=tuple(dict.fromkeys(tag for tag in tags if tag)),
+        fields={storable(k): storable(v) for k, v in changes.fields.items()},
+        note=text(changes.note, None),
+    )
 
 
 def _note(unit: Unit, ticket: Ticket, text: str, who: Who) -> None:
@@ -220,17 +264,17 @@ def _add_article(
             "kind": article.kind.value,
             "sender_type": article.sender_type.value,
             "visible_to_customer": int(article.visible_to_customer),
-            "from_text": _clean(article.from_text),
-            "to_text": _clean(article.to_text),
-            "cc_text": _clean(article.cc_text),
-            "subject": _clean(article.subject),
-            "text": _clean(article.text),
-            "message_id": _clean(message_id),
+            "from_text": storable(article.from_text),
+            "to_text": storable(article.to_text),
+            "cc_text": storable(article.cc_text),
+            "subject": storable(article.subject),
+            "text": storable(article.text),
+            "message_id": storable(message_id),
             "message_key": articles.message_key(message_id) if message_id else None,
             "dedup_key": article.dedup_key or None,
             "content_sha256": article.content_sha256,
             "spool_id": article.spool_id,
-            "mail": json.dumps(dict(article.mail), ensure_ascii=False),
+            "mail": storable(json.dumps(dict(article.mail), ensure_ascii=False)),
             "created_at": unit.at,
         },
     )
@@ -282,8 +326,3 @@ def _known_priority(number: int) -> int:
     if number not in PRIORITIES:
         raise InputError(f"priority {number} is not between 1 and 5")
     return number
-
-
-def _clean(text: str) -> str:
-    """Make text storable everywhere: PostgreSQL knows no NUL in a text."""
-    return text.replace("\0", "\ufffd") if "\0" in text else text

@@ -7,19 +7,20 @@ crash between any two leaves the mail in the trash, where restoring can be repea
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from otrsd.desk.tickets import Who
-from otrsd.desk.unit import Desk
+from otrsd.desk.unit import Desk, Unit
 from otrsd.errors import NotFoundError
 from otrsd.mime.parse import parse
 from otrsd.spool import Arrival, Spool
-from otrsd.store import content, ledger, traces, trash
+from otrsd.store import content, ledger, locks, traces, trash
 from otrsd.store.history import Change
 from otrsd.store.trash import Discarded
 
 #: Expired rows removed in one transaction.
-_AT_ONCE = 200
+_AT_ONCE = 50
 
 
 def find(desk: Desk, trash_id: int) -> Discarded:
@@ -57,6 +58,7 @@ def purge(desk: Desk, trash_id: int, who: Who) -> Discarded:
     """Remove a mail from the trash for good."""
     entry = find(desk, trash_id)
     with desk.unit() as unit:
+        _lock(unit, [entry])
         trash.remove(unit.connection, entry.id)
         trash.sweep_content(unit.connection, entry.content_sha256)
         unit.record(_change("Purged", entry, who))
@@ -70,6 +72,7 @@ def purge_expired(desk: Desk, now: datetime) -> int:
             return 0
     with desk.unit() as unit:
         gone = trash.expired(unit.connection, now, _AT_ONCE)
+        _lock(unit, gone)
         for entry in gone:
             trash.remove(unit.connection, entry.id)
             trash.sweep_content(unit.connection, entry.content_sha256)
@@ -93,8 +96,8 @@ def discard_held(
                 spool_id=spool_id,
                 content_sha256=claimed.sha256,
                 envelope=claimed.envelope,
-                from_text=mail.from_text.replace("\0", "\ufffd"),
-                subject=mail.subject.replace("\0", "\ufffd"),
+                from_text=mail.from_text,
+                subject=mail.subject,
                 cause=f"{who.cause}:{who.actor}",
                 reason="discarded by a person",
                 created_at=unit.at,
@@ -111,6 +114,12 @@ def discard_held(
             )
             unit.record(_change("Discarded", entry, who))
     spool.done([spool_id])
+
+
+def _lock(unit: Unit, entries: Sequence[Discarded]) -> None:
+    """Keep the postmaster from naming a content while it is swept."""
+    names = [content.lock_name(entry.content_sha256) for entry in entries]
+    locks.lock(unit.connection, names)
 
 
 def _leaving_out(arrival: Arrival, without: frozenset[str]) -> Arrival:

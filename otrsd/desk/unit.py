@@ -28,6 +28,10 @@ from otrsd.model.ticket import Ticket
 from otrsd.store import history, index_todo, ledger, locks, outbox, tickets, traces
 from otrsd.store.engine import Connection, Database
 from otrsd.store.history import Change, Seal
+from otrsd.store.text import ADDRESS, NAME, storable
+
+#: Ids are signed 64-bit columns; a plugin may name any number.
+_LARGEST_ID = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +79,14 @@ class Unit:
 
     def record(self, change: Change) -> None:
         """Owe a history row."""
-        self._changes.append(change)
+        fit = replace(
+            change,
+            actor=storable(change.actor, ADDRESS),
+            cause=storable(change.cause, ADDRESS),
+            queue=storable(change.queue, NAME),
+            owner=storable(change.owner, NAME),
+        )
+        self._changes.append(fit)
 
     def number_later(self, ticket_id: int) -> None:
         """Owe a new ticket its number."""
@@ -101,6 +112,8 @@ class Unit:
 
     def ticket(self, ticket_id: int) -> Ticket | None:
         """Return a ticket as of this very moment; its row is locked until the end."""
+        if not 0 < ticket_id <= _LARGEST_ID:
+            return None
         self.flush()
         return tickets.by_id(self.connection, ticket_id, lock=True)
 
@@ -184,5 +197,6 @@ class Unit:
                 article_id=change.article_id,
                 data=change.data,
             )
-            payloads.append(json.dumps(asdict(event), default=str, ensure_ascii=False))
+            text = json.dumps(asdict(event), default=str, ensure_ascii=False)
+            payloads.append(storable(text))
         outbox.add(self.connection, "event", self._desk.observers, payloads, self.at)

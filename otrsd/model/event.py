@@ -14,7 +14,7 @@ class Event:
 
     NewTicket, FollowUp, AddNote, Move, StateUpdate, PriorityUpdate, OwnerUpdate,
     TitleUpdate, TagUpdate, TicketDynamicFieldUpdate, TicketLinkAdd, Duplicate,
-    Discarded, Restored, Misc.
+    OpenKeyRefused, Discarded, Restored, Misc.
     """
 
     #: The history row's sequence number; unique, and growing in commit order.

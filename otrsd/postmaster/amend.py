@@ -10,7 +10,7 @@ with both names. A mail that joins a ticket takes only tags, fields, ``hold`` an
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -63,9 +63,7 @@ def amend(post: Postmaster, unit: Unit, screened: Screened, found: Found) -> Fol
     _ask_rules(post, fold, screened, found)
     if not (fold.discard or fold.hold):
         _ask_plugins(post, unit, fold, screened, found)
-    if screened.trace.failures or (
-        screened.skip and any(not name.startswith("rule:") for name in screened.skip)
-    ):
+    if screened.trace.failures or screened.lacking:
         _accept(fold, screened, "otrsd", Changes(tags=("plugin-failed",)))
     return fold
 
@@ -157,7 +155,10 @@ def _ask_plugins(
         screened.trace.answered.add(answer.plugin)
         for changes in answer.value or ():
             who = f"plugin:{answer.plugin}"
-            checked = _checked(post, screened, who, changes)
+            checked, wrong = existing(post.queues, changes)
+            for name in wrong:
+                what = f"ignored: there is no {name} {getattr(changes, name)!r}"
+                screened.trace.note("amend", who, what)
             if changes.ticket_id is None:
                 _accept(fold, screened, who, checked)
             else:
@@ -195,19 +196,17 @@ def reopened(state_type: StateType) -> str | None:
     return None if state_type in {StateType.NEW, StateType.OPEN} else "open"
 
 
-def _checked(
-    post: Postmaster, screened: Screened, who: str, changes: Changes
-) -> Changes:
-    """Take out values that do not exist here, named in the trace."""
-    wrong: list[str] = []
-    if changes.queue is not None and changes.queue not in post.queues:
-        wrong.append("queue")
-    if changes.state is not None and changes.state not in STATES:
-        wrong.append("state")
-    for name in wrong:
-        value = getattr(changes, name)
-        screened.trace.note("amend", who, f"ignored: there is no {name} {value!r}")
-    return _without(changes, wrong)
+def existing(
+    queues: Sequence[str], changes: Changes
+) -> tuple[Changes, tuple[str, ...]]:
+    """Take out what does not exist here; also return the names of these fields."""
+    known: dict[str, Container[str]] = {"queue": queues, "state": STATES}
+    wrong = tuple(
+        name
+        for name, values in known.items()
+        if getattr(changes, name) is not None and getattr(changes, name) not in values
+    )
+    return _without(changes, wrong), wrong
 
 
 def _without(changes: Changes, names: Sequence[str]) -> Changes:

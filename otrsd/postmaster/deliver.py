@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 
 from otrsd.desk.unit import Unit
 from otrsd.failpoint import failpoint
@@ -22,6 +23,7 @@ from otrsd.postmaster.parts import Fate, Outcome, Postmaster, Screened
 from otrsd.postmaster.write import discard, duplicate, remember_only, write
 from otrsd.store import articles, content, ledger, locks, traces
 from otrsd.store.articles import Known
+from otrsd.store.engine import Database
 
 #: How long a batch may keep other writers waiting (design.md §7, Write door).
 BATCH_SECONDS = 0.045
@@ -112,6 +114,9 @@ def _look(post: Postmaster, unit: Unit, mails: Sequence[Screened]) -> Batch:
     ids = [each.claimed.id for each in mails]
     dedup = {each.mail.dedup_key for each in mails if each.mail.dedup_key}
     since = unit.at - post.dedup_window
+    # Nearly always all are there: only an equal mail that left the trash since they
+    # were stored has taken them along.
+    content.put(unit.connection, {e.claimed.sha256: e.claimed.content for e in mails})
     if post.snapshot:
         # One indexed look; writes only after the configuration has changed.
         traces.keep_snapshot(unit.connection, post.snapshot, post.files, unit.at)
@@ -122,7 +127,27 @@ def _look(post: Postmaster, unit: Unit, mails: Sequence[Screened]) -> Batch:
 
 
 def store_contents(post: Postmaster, mails: Sequence[Screened]) -> None:
-    """Store the octets in a transaction of their own, so that the batch is short."""
+    """Store the octets in transactions of their own, so that the batch is short.
+
+    They are compressed before, and go a piece of 1 MiB at a time: nobody else waits
+    longer than for that.
+    """
+    database = post.desk.database
     octets = {each.claimed.sha256: each.claimed.content for each in mails}
-    with post.desk.database.write() as connection:
-        content.put(connection, octets)
+    with database.read() as connection:
+        names = sorted(content.absent(connection, octets))
+    rows: list[dict[str, object]] = []
+    waiting = 0
+    for row in chain.from_iterable(content.packed(n, octets[n]) for n in names):
+        rows.append(row)
+        waiting += len(row["data"])  # type: ignore[arg-type]  # octets
+        if waiting >= content.PIECE:
+            _store(database, rows)
+            rows, waiting = [], 0
+    _store(database, rows)
+
+
+def _store(database: Database, rows: Sequence[dict[str, object]]) -> None:
+    if rows:
+        with database.write() as connection:
+            content.add(connection, rows)

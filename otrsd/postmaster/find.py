@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from otrsd.desk.unit import Unit
+from otrsd.errors import NotFoundError
 from otrsd.mime.subject import ticket_numbers
 from otrsd.model.mail import Mail
 from otrsd.model.ticket import Ticket
@@ -26,6 +27,7 @@ def keys(post: Postmaster, screened: Screened) -> set[str]:
     """Return what is to be locked before :func:`find` runs for this mail."""
     mail, trace = screened.mail, screened.trace
     names = {f"mail:{each}" for each in mail.references}
+    names.add(content.lock_name(screened.claimed.sha256))
     if mail.message_id:
         names.add(f"mail:{mail.message_id}")
     numbers = ticket_numbers(mail.subject, post.ticket_hook)
@@ -40,16 +42,17 @@ def keys(post: Postmaster, screened: Screened) -> set[str]:
 
 def find(post: Postmaster, unit: Unit, screened: Screened) -> Found:
     """Return the ticket this mail joins, or what it quotes."""
-    mail, trace = screened.mail, screened.trace
+    trace = screened.trace
     quoted: Ticket | None = None
-    for ticket, evidence in _candidates(post, unit, mail):
-        if _takes_part(unit, ticket, screened):
+    for ticket_id, evidence in _candidates(post, unit, screened.mail):
+        ticket = _if_takes_part(unit, ticket_id, screened)
+        if ticket is not None:
             trace.note("find", "follow-up", f"{ticket.number}: {evidence}")
             return Found(ticket=ticket, by="follow-up")
-        quoted = quoted or ticket
-        trace.note(
-            "find", "follow-up", f"{ticket.number}: {evidence}, but a stranger's mail"
-        )
+        quoted = quoted or unit.ticket(ticket_id)
+        if quoted is not None and quoted.id == ticket_id:
+            what = f"{quoted.number}: {evidence}, but a stranger's mail"
+            trace.note("find", "follow-up", what)
     completed = _cut_off_copy(unit, screened)
     if completed is not None:
         trace.note("find", "follow-up", f"{completed.number}: a cut-off copy is there")
@@ -80,27 +83,26 @@ def _asked(
     return Found(quoted=quoted)
 
 
-def _candidates(
-    post: Postmaster, unit: Unit, mail: Mail
-) -> Iterator[tuple[Ticket, str]]:
-    """Give (ticket, evidence), strongest evidence first, each ticket once."""
+def _candidates(post: Postmaster, unit: Unit, mail: Mail) -> Iterator[tuple[int, str]]:
+    """Give (ticket id, evidence), strongest evidence first, each ticket once."""
     told: set[int] = set()
-    if mail.references:
-        for known in articles.by_message_ids(unit.connection, mail.references):
-            ticket = unit.ticket(known.ticket_id)
-            if ticket is not None and ticket.id not in told:
-                told.add(ticket.id)
-                yield ticket, "References name one of its mails"
+    for known in articles.by_message_ids(unit.connection, mail.references):
+        if known.ticket_id not in told:
+            told.add(known.ticket_id)
+            yield known.ticket_id, "References name one of its mails"
     for number in ticket_numbers(mail.subject, post.ticket_hook):
         ticket = tickets.by_number(unit.connection, number)
         if ticket is not None and ticket.id not in told:
             told.add(ticket.id)
-            yield ticket, "the subject carries its number"
+            yield ticket.id, "the subject carries its number"
 
 
-def _takes_part(unit: Unit, ticket: Ticket, screened: Screened) -> bool:
+def _if_takes_part(unit: Unit, ticket_id: int, screened: Screened) -> Ticket | None:
+    """Return the ticket, locked, if the mail's sender takes part in it."""
     address = sender(screened)
-    return bool(address) and unit.is_participant(ticket.id, address)
+    if address and unit.is_participant(ticket_id, address):
+        return unit.ticket(ticket_id)
+    return None
 
 
 def sender(screened: Screened) -> str:
@@ -123,13 +125,21 @@ def _cut_off_copy(unit: Unit, screened: Screened) -> Ticket | None:
     earlier = articles.of_last_message_id(unit.connection, mail.message_id)
     if earlier is None or not earlier.content_sha256:
         return None
-    if not _takes_part_id(unit, earlier.ticket_id, sender(screened)):
+    ticket = _if_takes_part(unit, earlier.ticket_id, screened)
+    if ticket is None or not _begins(unit, earlier.content_sha256, claimed.content):
         return None
-    start = content.read(unit.connection, earlier.content_sha256)
-    if len(start) < claimed.size and claimed.content.startswith(start):
-        return unit.ticket(earlier.ticket_id)
-    return None
+    return ticket
 
 
-def _takes_part_id(unit: Unit, ticket_id: int, address: str) -> bool:
-    return bool(address) and unit.is_participant(ticket_id, address)
+def _begins(unit: Unit, sha256: str, octets: bytes) -> bool:
+    """Tell whether ``octets`` begin with that content, and go on."""
+    start = 0
+    try:
+        for piece in content.pieces(unit.connection, sha256):
+            if not octets.startswith(piece, start):
+                return False
+            start += len(piece)
+    except NotFoundError:
+        # An old mail that is damaged must not stop a new one.
+        return False
+    return start < len(octets)

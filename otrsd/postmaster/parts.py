@@ -91,7 +91,6 @@ class Fate(StrEnum):
     TRASH = "trash"
     DUPLICATE = "duplicate"
     HELD = "held"
-    DEFERRED = "deferred"
     #: It was delivered before: a crash came between the desk and the spool.
     SEEN = "seen"
 
@@ -102,7 +101,7 @@ class Outcome:
 
     spool_id: str
     fate: Fate
-    #: Why it is held, discarded or deferred.
+    #: Why it is held or discarded.
     reason: str = ""
     ticket_id: int | None = None
     #: Whether a ticket was made (else the mail joined one).

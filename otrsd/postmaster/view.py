@@ -25,7 +25,7 @@ class View:
     def by_number(self, number: str) -> Ticket | None:
         """Return the ticket with this ticket number."""
         self.unit.flush()
-        return tickets.by_number(self.unit.connection, number)
+        return tickets.by_number(self.unit.connection, number, lock=True)
 
     def by_open_key(self, key: str) -> Ticket | None:
         """Return the one active ticket that holds ``key``."""

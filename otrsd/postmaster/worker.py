@@ -4,6 +4,7 @@ One worker is one process. It claims a batch, screens it, delivers it in one or 
 short transactions and then settles each mail with the spool. What goes wrong:
 
 * the database is away → the batch goes back, without a try; the worker waits;
+* the spool can't be written → the same, as soon as it can;
 * any other error → the batch is redone one mail at a time, right here; a mail that
   fails alone is deferred, and held after its third try;
 * this process dies or overruns → the supervisor starts another one and tells it
@@ -28,6 +29,7 @@ from otrsd.postmaster.deliver import deliver, store_contents
 from otrsd.postmaster.parts import Fate, Outcome, Postmaster, Screened
 from otrsd.postmaster.screen import screen
 from otrsd.spool import Claimed, Spool
+from otrsd.store.engine import is_contended
 
 #: Mails claimed at once.
 BATCH = 50
@@ -106,6 +108,8 @@ class Worker:
         self._looked = -HEALTH
         #: What of the batch in hand the spool has not been told about.
         self._open: dict[str, Claimed] = {}
+        #: Whether the spool could not be told what became of its mails.
+        self._stranded = False
 
     def run(self) -> None:
         """Carry mails until a stop is asked for."""
@@ -116,11 +120,20 @@ class Worker:
     def turn(self) -> bool:
         """Claim and carry one batch; tell whether there was one."""
         try:
-            batch = self._spool.claim(self._control.name, BATCH, now=self._clock.now())
+            return self._claim_and_carry()
         except TemporaryError as error:
+            # The spool's disk is full or away. What was in hand stays leased until
+            # the spool can be written again; to die of it would help nobody.
             self._log.warning("spool.away", reason=str(error))
+            self._stranded = True
             self._control.wait(AWAY_FIRST)
             return True
+
+    def _claim_and_carry(self) -> bool:
+        if self._stranded:
+            self._spool.put_down(self._control.name)
+            self._stranded = False
+        batch = self._spool.claim(self._control.name, BATCH, now=self._clock.now())
         if not batch:
             return False
         failpoint("worker.claimed")
@@ -132,7 +145,7 @@ class Worker:
         return True
 
     def carry(self, batch: Sequence[Claimed]) -> None:
-        """Carry claimed mails to their ends, whatever happens."""
+        """Carry claimed mails to their ends; raise only if the spool is away."""
         self._open = {each.id: each for each in batch}
         try:
             self._look_at_plugins()
@@ -150,6 +163,8 @@ class Worker:
             self._away = AWAY_FIRST
         except DatabaseAwayError as error:
             self._wait_for_database(error)
+        except TemporaryError:
+            raise
         except Exception as error:  # noqa: BLE001 - nothing may stop the next mail
             self._redo(error)
         finally:
@@ -286,8 +301,27 @@ class Worker:
         reason = described(error)
         if len(left) != 1:
             self._log.warning("batch.redone", mails=len(left), reason=reason)
-            for claimed in left:
-                self.carry((claimed,))
+            self._one_by_one(left)
+            return
+        if is_contended(error):
+            # Others were in the way, which says nothing about this mail.
+            self._log.warning("database.contended", mail_id=left[0].id, reason=reason)
+            until = self._clock.now() + RETRY_AFTER[0]
+            self._defer(left[0], reason, until, tried=False)
             return
         self._log.error("mail.failed", mail_id=left[0].id, reason=reason)
         self._fail(left[0], f"otrsd failed: {reason}"[:500])
+
+    def _one_by_one(self, left: Sequence[Claimed]) -> None:
+        """Carry each mail alone, until the database is away or a stop is asked for."""
+        for n, claimed in enumerate(left):
+            if self._is_away or self._control.stopping():
+                rest = [each.id for each in left[n:]]
+                self._spool.give_back(rest, alone=False)
+                return
+            self.carry((claimed,))
+
+    @property
+    def _is_away(self) -> bool:
+        """Tell whether the database was away when it was last asked."""
+        return self._away > AWAY_FIRST

@@ -17,10 +17,8 @@ from otrsd.postmaster.screen import defects
 from otrsd.store import ledger, plugin_state, trash
 from otrsd.store.articles import Known
 from otrsd.store.history import Change
+from otrsd.store.text import ADDRESS, storable
 from otrsd.store.trash import Discarded
-
-#: Characters of an address column.
-_LONGEST_ADDRESS = 254
 
 
 def discard(
@@ -36,10 +34,10 @@ def discard(
             spool_id=claimed.id,
             content_sha256=claimed.sha256,
             envelope=claimed.envelope,
-            from_text=_storable(mail.from_text or claimed.envelope.mail_from),
-            subject=_storable(mail.subject),
+            from_text=mail.from_text or claimed.envelope.mail_from,
+            subject=mail.subject,
             cause=cause,
-            reason=_storable(reason),
+            reason=reason,
             created_at=unit.at,
             expires_at=unit.at + post.trash_keep,
         ),
@@ -125,7 +123,7 @@ def _create(
         values,
         _article(post, screened),
         _who(screened),
-        customer=customer if len(customer) <= _LONGEST_ADDRESS else "",
+        customer=customer if len(customer) <= ADDRESS else "",
     )
     for who, changes in fold.accepted:
         if changes.note:
@@ -219,8 +217,8 @@ def _article(post: Postmaster, screened: Screened) -> NewArticle:
             address
             for address in everybody
             if address
-            and len(address) <= _LONGEST_ADDRESS
-            and "\0" not in address
+            and len(address) <= ADDRESS
+            and address == storable(address)
             and post.routes.queue_of(address) is None
         ),
     )
@@ -276,8 +274,4 @@ def _outcome(
 def _who(screened: Screened) -> Who:
     actor = sender(screened) or screened.claimed.envelope.mail_from or "system"
     cause = f"mail:{screened.claimed.envelope.channel}"
-    return Who(actor=_storable(actor)[:_LONGEST_ADDRESS], cause=cause)
-
-
-def _storable(text: str) -> str:
-    return text.replace("\0", "\ufffd")
+    return Who(actor=actor, cause=cause)

@@ -7,7 +7,7 @@ its row is put off and the plugin named in the log.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
@@ -18,8 +18,10 @@ from otrsd.desk.tickets import NewArticle, Who
 from otrsd.desk.unit import Desk, Unit
 from otrsd.errors import DatabaseAwayError, TemporaryError
 from otrsd.hooks import Hooks
+from otrsd.implementations import described
 from otrsd.model.article import ArticleKind, SenderType
 from otrsd.model.changes import THIS_TICKET, Changes, PluginState
+from otrsd.postmaster.amend import existing
 from otrsd.postmaster.view import View
 from otrsd.postmaster.write import change_other
 from otrsd.store import locks, plugin_state
@@ -45,6 +47,8 @@ class Scheduler:
     hooks: Hooks
     #: Where a ticket goes that a plugin opens without naming a queue.
     default_queue: str
+    #: Names of all queues.
+    queues: Sequence[str]
     control: Control
     log: Any
     holder: str
@@ -64,7 +68,13 @@ class Scheduler:
         if not (self._is_anything_due() and self._holds_lease()):
             return
         for plugin, key in self._due():
-            self.fire(plugin, key)
+            try:
+                self.fire(plugin, key)
+            except TemporaryError:
+                raise
+            except Exception as error:  # noqa: BLE001 - one timer must not stop all
+                self._put_off(plugin, key)
+                self._tell(plugin, described(error))
         now = self.desk.clock.monotonic()
         if now - self.looked_at_trash >= TRASH_EVERY:
             self.looked_at_trash = now
@@ -93,7 +103,10 @@ class Scheduler:
                 later = replace(state, due_at=unit.at + PUT_OFF)
                 plugin_state.write(unit.connection, plugin, {key: later})
         if failure:
-            self.log.error("plugin.failed", plugin=plugin, reason=failure)
+            self._tell(plugin, failure)
+
+    def _tell(self, plugin: str, reason: str) -> None:
+        self.log.error("plugin.failed", plugin=plugin, reason=reason)
 
     def put_off(self, predecessor: Work | None) -> None:
         """Put off the timers of the plugin in which our predecessor died."""
@@ -101,15 +114,23 @@ class Scheduler:
             return
         for plugin, key in self._due():
             if plugin == predecessor.plugin:
-                with self.desk.unit() as unit:
-                    state = plugin_state.read(unit.connection, plugin, key)
-                    if state is not None:
-                        later = replace(state, due_at=unit.at + PUT_OFF)
-                        plugin_state.write(unit.connection, plugin, {key: later})
+                self._put_off(plugin, key)
+
+    def _put_off(self, plugin: str, key: str) -> None:
+        with self.desk.unit() as unit:
+            locks.lock(unit.connection, [f"{plugin}:{key}"])
+            state = plugin_state.read(unit.connection, plugin, key)
+            if state is not None:
+                later = replace(state, due_at=unit.at + PUT_OFF)
+                plugin_state.write(unit.connection, plugin, {key: later})
 
     def _apply(self, unit: Unit, plugin: str, proposals: Iterable[Changes]) -> None:
         who = f"plugin:{plugin}"
-        for changes in proposals:
+        for proposal in proposals:
+            changes, wrong = existing(self.queues, proposal)
+            for name in wrong:
+                value = getattr(proposal, name)
+                self._tell(plugin, f"there is no {name} {value!r}")
             if changes.open_ticket:
                 _open(unit, plugin, changes, self.default_queue)
             else:

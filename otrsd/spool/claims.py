@@ -163,6 +163,13 @@ def give_back(
     )
 
 
+def put_down(connection: sqlite3.Connection, worker: str) -> None:
+    """Return everything one worker has leased, without a strike."""
+    connection.execute(
+        _GIVE_BACK + " AND lease_owner = :owner", {"alone": 0, "owner": worker}
+    )
+
+
 def recover(connection: sqlite3.Connection, live: Collection[str]) -> int:
     """Return the leases of owners that do not live any more, without a strike."""
     owners = [

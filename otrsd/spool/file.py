@@ -9,7 +9,8 @@ Raises :class:`~otrsd.errors.SpoolFullError` where the disk, the quota or a file
 size limit is at its end or the disk fails, :class:`~otrsd.errors.SchemaError` for a
 newer spool, and :class:`~otrsd.errors.TemporaryError` for the rest of SQLite's
 trouble. After an error the connection is thrown away: what was written before a
-failed sync must not be believed later.
+failed sync must not be believed later. A file that was removed or replaced while it
+was open fails the first use once, loudly, and is read through before it is believed.
 """
 
 from __future__ import annotations
@@ -78,6 +79,8 @@ SCHEMA = (
 _FULL_ERRNO = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG})
 #: SQLite's primary result codes for the same; a file size limit shows as IOERR.
 _FULL_SQLITE = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR})
+#: SQLite's primary result codes for a file that is damaged, or is no database.
+_DAMAGED_SQLITE = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _PRIMARY_CODE = 0xFF
 
 #: PRAGMA, value to set, value to be read back (``None``: any).
@@ -115,6 +118,13 @@ class SpoolFile:
         # Connections of the process we were forked from: closing them here would
         # disturb the parent's locks, so they are kept and never touched.
         self._inherited: list[_Opened] = []
+        #: Whether the file must be read through before it is believed.
+        self._suspect = False
+
+    def examine(self) -> None:
+        """Read the whole file through; fail if it is damaged."""
+        with self._errors():
+            _examine(self._open().connection)
 
     @contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:
@@ -154,13 +164,22 @@ class SpoolFile:
             self._mine = []
             opened = None
         if opened is not None and _inode(self.path) != opened.inode:
-            # Somebody removed or replaced the file; a commit would go nowhere.
+            # A commit would go nowhere; and beside another file may still lie the
+            # log of the old one, which SQLite would mix into it.
             self._throw_away(opened)
-            opened = None
+            self._suspect = True
+            raise TemporaryError(
+                f"the spool {self.path} was removed or replaced while otrsd had it"
+                " open: mails that wait are in the old file. Stop otrsd and put that"
+                " back; what is there now is used if it is sound"
+            )
         if opened is None:
             opened = _open_file(self.path)
             self._local.opened = opened
             self._mine.append(opened)
+            if self._suspect:
+                _examine(opened.connection)
+                self._suspect = False
         return opened
 
     def _throw_away(self, opened: _Opened) -> None:
@@ -198,15 +217,29 @@ def _transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]
 def refusal(error: sqlite3.Error | OSError, path: Path) -> TemporaryError:
     """Return what to raise for ``error``: no room, or not now."""
     if isinstance(error, OSError):
-        full = error.errno in _FULL_ERRNO
+        full, damaged = error.errno in _FULL_ERRNO, False
     else:
-        code = getattr(error, "sqlite_errorcode", 0) or 0
-        full = code & _PRIMARY_CODE in _FULL_SQLITE
+        code = (getattr(error, "sqlite_errorcode", 0) or 0) & _PRIMARY_CODE
+        full, damaged = code in _FULL_SQLITE, code in _DAMAGED_SQLITE
+    if damaged:
+        return TemporaryError(
+            f"the spool {path} is damaged: {error}. Stop otrsd, move {path.name},"
+            f" {path.name}-wal and {path.name}-shm together to another folder, start"
+            " otrsd again; `sqlite3 FILE .recover` there shows the mails inside"
+        )
     if full:
         return SpoolFullError(
             f"the spool {path} can't take more: {error}; free some room on its disk"
         )
     return TemporaryError(f"the spool {path} can't be used for now: {error}")
+
+
+def _examine(connection: sqlite3.Connection) -> None:
+    found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+    if found != "ok":
+        damage = sqlite3.DatabaseError(str(found).replace("\n", " "))
+        damage.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+        raise damage
 
 
 def _inode(path: Path) -> int:

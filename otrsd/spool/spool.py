@@ -50,6 +50,13 @@ class Spool:
         """Close this process's connections; a later use opens new ones."""
         self._file.close()
 
+    def examine(self) -> None:
+        """Read the whole file through; TemporaryError if it is damaged.
+
+        What is put into a damaged file may never be found again.
+        """
+        self._file.examine()
+
     # Taking mail in.
 
     def put(self, arrivals: Sequence[Arrival]) -> tuple[Clash, ...]:
@@ -140,6 +147,11 @@ class Spool:
         """Return leased mails without a strike; ``alone``: next time one by one."""
         with self._file.write() as connection:
             claims.give_back(connection, ids, alone=alone)
+
+    def put_down(self, worker: str) -> None:
+        """Return everything that a living worker has leased, without a strike."""
+        with self._file.write() as connection:
+            claims.put_down(connection, worker)
 
     def worker_died(self, worker: str, work: Work) -> tuple[str, ...]:
         """Settle what a worker had in hand when it died or was ended for overrun.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -32,6 +33,8 @@ _COLUMNS = (
     article.c.spool_id,
 )
 _INSERT = sa.insert(article)
+#: Articles that the Message-IDs of one mail may name.
+MOST_NAMED = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,16 +82,28 @@ def by_dedup_keys(
     connection: Connection, keys: Iterable[str], since: datetime
 ) -> dict[str, Known]:
     """Return the newest article for each key, of those made after ``since``."""
-    return _known(connection, article.c.dedup_key, keys, since)
+    wanted = list(keys)
+    if not wanted:
+        return {}
+    statement = _having(article.c.dedup_key, wanted)
+    rows = connection.execute(statement.where(article.c.created_at >= since))
+    return {row.key: _where(row) for row in rows}
 
 
 def by_message_ids(
     connection: Connection, message_ids: Sequence[str]
 ) -> tuple[Known, ...]:
-    """Return the articles that have these Message-IDs, in the order given."""
+    """Return the articles with these Message-IDs: in the order given, oldest first.
+
+    One Message-ID can stand in several tickets: anybody can send a mail that repeats
+    one. At most ``MOST_NAMED`` articles are looked at, the oldest ones.
+    """
     keys = [message_key(each) for each in message_ids]
-    found = _known(connection, article.c.message_key, keys, None)
-    return tuple(found[key] for key in keys if key in found)
+    statement = _having(article.c.message_key, keys).limit(MOST_NAMED)
+    found: defaultdict[str, list[Known]] = defaultdict(list)
+    for row in connection.execute(statement) if keys else ():
+        found[row.key].append(_where(row))
+    return tuple(known for key in dict.fromkeys(keys) for known in found[key])
 
 
 def of_last_message_id(connection: Connection, message_id: str) -> Article | None:
@@ -150,16 +165,9 @@ def mails_of_ticket(
     return {row.id: json.loads(row.mail) if row.mail else {} for row in rows}
 
 
-def _known(
-    connection: Connection,
-    column: sa.Column[Any],
-    keys: Iterable[str],
-    since: datetime | None,
-) -> dict[str, Known]:
-    wanted = list(keys)
-    if not wanted:
-        return {}
-    statement = (
+def _having(column: sa.Column[Any], keys: Sequence[str]) -> sa.Select[Any]:
+    """Select where the articles stand whose ``column`` is one of ``keys``."""
+    return (
         sa.select(
             column.label("key"),
             article.c.ticket_id,
@@ -167,20 +175,18 @@ def _known(
             article.c.content_sha256,
             article.c.created_at,
         )
-        .where(column.in_(wanted))
+        .where(column.in_(keys))
         .order_by(article.c.id)
     )
-    if since is not None:
-        statement = statement.where(article.c.created_at >= since)
-    return {
-        row.key: Known(
-            ticket_id=row.ticket_id,
-            article_id=row.id,
-            content_sha256=row.content_sha256,
-            created_at=row.created_at,
-        )
-        for row in connection.execute(statement)
-    }
+
+
+def _where(row: Any) -> Known:
+    return Known(
+        ticket_id=row.ticket_id,
+        article_id=row.id,
+        content_sha256=row.content_sha256,
+        created_at=row.created_at,
+    )
 
 
 def _article(row: Any) -> Article:

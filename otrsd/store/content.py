@@ -1,19 +1,20 @@
 """The octets of mails, by sha256: compressed, in pieces, never changed.
 
-Written in a transaction of its own before the mail's batch, so that the batch
-stays short; a content that no article or trash row names is swept later.
+Written in transactions of its own before the mail's batch, so that the batch stays
+short. A content is swept with the last trash row that names it.
 """
 
 from __future__ import annotations
 
 import hashlib
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from otrsd.errors import NotFoundError
+from otrsd.store.inserting import insert_missing
 from otrsd.store.tables import content
 
 #: Octets of a piece before compression; a small mail is one piece.
@@ -22,31 +23,40 @@ PIECE = 1024 * 1024
 _LEVEL = 1
 
 
-def put(connection: Connection, contents: Mapping[str, bytes]) -> None:
-    """Store contents by sha256; one that is there already stays as it is."""
-    if not contents:
-        return
-    there = set(
-        connection.execute(
-            sa.select(content.c.sha256).where(
-                content.c.sha256.in_(list(contents)), content.c.n == 0
-            )
-        ).scalars()
+def absent(connection: Connection, names: Collection[str]) -> set[str]:
+    """Return those of these contents that are not in the store."""
+    there = sa.select(content.c.sha256).where(
+        content.c.sha256.in_(list(names)), content.c.n == 0
     )
-    small = []
-    for sha256, octets in contents.items():
-        if sha256 in there:
-            continue
-        if len(octets) <= PIECE:
-            small.append(_row(sha256, 0, len(octets), octets))
-            continue
-        view = memoryview(octets)
-        # Piece 0 last: its presence tells that all of them are there.
-        for n in range((len(octets) - 1) // PIECE, -1, -1):
-            piece = bytes(view[n * PIECE : (n + 1) * PIECE])
-            connection.execute(sa.insert(content), _row(sha256, n, len(octets), piece))
-    if small:
-        connection.execute(sa.insert(content), small)
+    return set(names) - set(connection.execute(there).scalars())
+
+
+def packed(sha256: str, octets: bytes) -> Iterator[dict[str, object]]:
+    """Give a content's rows, compressed, one at a time.
+
+    Piece 0 comes last: that it is there tells that all of them are.
+    """
+    view = memoryview(octets)
+    for n in range(max(len(octets) - 1, 0) // PIECE, -1, -1):
+        piece = bytes(view[n * PIECE : (n + 1) * PIECE])
+        yield _row(sha256, n, len(octets), piece)
+
+
+def add(connection: Connection, rows: Sequence[Mapping[str, object]]) -> None:
+    """Store rows that :func:`packed` gave; what is there already stays as it is."""
+    insert_missing(connection, content, rows)
+
+
+def put(connection: Connection, contents: Mapping[str, bytes]) -> None:
+    """Store those of these contents that are missing, in this very transaction."""
+    for sha256 in sorted(absent(connection, contents)):
+        for row in packed(sha256, contents[sha256]):
+            add(connection, [row])
+
+
+def lock_name(sha256: str) -> str:
+    """Return what is locked by who names a content, and by who sweeps it."""
+    return f"content:{sha256}"
 
 
 def pieces(connection: Connection, sha256: str) -> Iterator[bytes]:

@@ -27,14 +27,30 @@ from sqlalchemy.pool import NullPool, QueuePool
 
 from otrsd.errors import DatabaseAwayError
 
-__all__ = ["Connection", "Database", "is_away"]
+__all__ = ["Connection", "Database", "is_away", "is_contended"]
 
 #: SQLite errors that mean "not now", by their text.
-_AWAY = ("locked", "disk i/o error", "unable to open", "readonly", "full", "busy")
-#: Can't connect, gone away, connection lost, too many connections, shutdown.
-_AWAY_MARIADB = frozenset({0, 1040, 1053, 2002, 2003, 2006, 2013, 2055})
-#: Classes of SQLSTATE: connection, operator intervention, insufficient resources.
-_AWAY_POSTGRESQL = ("08", "57P", "53")
+_AWAY = (
+    "locked",
+    "disk i/o error",
+    "unable to open",
+    "readonly",
+    "disk is full",
+    "busy",
+    # A damaged file: mail waits in the spool until a person has put it right.
+    "malformed",
+    "not a database",
+)
+#: Can't connect, gone away, connection lost, too many connections, shutdown; no
+#: room, read-only.
+_AWAY_MARIADB = frozenset(
+    {0, 1021, 1040, 1053, 1114, 1203, 1290, 1836, 1927, 2002, 2003, 2006, 2013, 2055}
+)
+#: SQLSTATE: connection, operator intervention, insufficient resources; read-only
+#: (a server that has become a standby).
+_AWAY_POSTGRESQL = ("08", "57P", "53", "25006")
+#: Serialization failure, deadlock, lock or statement not done in time.
+_CONTENDED = frozenset({"40001", "40P01", "55P03", "57014", 1205, 1213, 1969})
 #: Seconds (milliseconds where the name says so) until a silent server is away.
 _PATIENCE: dict[str, dict[str, Any]] = {
     "postgresql": {
@@ -179,13 +195,31 @@ def is_away(error: exc.DBAPIError) -> bool:
     """Tell whether the database is unreachable for now, not the statement wrong."""
     if error.connection_invalidated:
         return True
-    if not isinstance(error, exc.OperationalError | exc.InterfaceError):
-        return False
-    driver = type(error.orig).__module__.partition(".")[0]
+    driver, code = _code(error)
     if driver == "sqlite3":
-        return any(sign in str(error.orig).lower() for sign in _AWAY)
+        return isinstance(error, exc.DatabaseError) and any(
+            sign in str(code).lower() for sign in _AWAY
+        )
     if driver == "pymysql":
-        number = error.orig.args[0] if error.orig and error.orig.args else None
-        return number in _AWAY_MARIADB
-    state = getattr(error.orig, "sqlstate", None)
-    return state is None or state.startswith(_AWAY_POSTGRESQL)
+        return code in _AWAY_MARIADB
+    if code is None:
+        return isinstance(error, exc.OperationalError | exc.InterfaceError)
+    return str(code).startswith(_AWAY_POSTGRESQL)
+
+
+def is_contended(error: BaseException) -> bool:
+    """Tell whether others were in the way: a deadlock, a lock not got in time."""
+    if not isinstance(error, exc.DBAPIError):
+        return False
+    return _code(error)[1] in _CONTENDED
+
+
+def _code(error: exc.DBAPIError) -> tuple[str, object]:
+    """Return the driver, and its code of the error: a text, number or SQLSTATE."""
+    cause = error.orig
+    driver = type(cause).__module__.partition(".")[0]
+    if driver == "sqlite3":
+        return driver, str(cause)
+    if driver == "pymysql":
+        return driver, cause.args[0] if cause and cause.args else None
+    return driver, getattr(cause, "sqlstate", None)

@@ -20,11 +20,14 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from otrsd.store.tables import history, history_head, history_payload
+from otrsd.store.text import storable
 
 #: prev of the first row.
 GENESIS = "0" * 64
 #: Octets of salt a payload takes.
 SALT_OCTETS = 16
+#: Rows that verifying reads at once.
+_AT_ONCE = 1000
 
 _HEAD = sa.select(history_head).where(history_head.c.id == 1)
 _SET_HEAD = sa.update(history_head).where(history_head.c.id == 1)
@@ -75,9 +78,10 @@ class Seal:
 
 def canonical(value: object) -> str:
     """Return the canonical form: JSON with sorted keys and no white space."""
-    return json.dumps(
+    text = json.dumps(
         value, ensure_ascii=False, sort_keys=True, separators=(",", ":"), default=str
     )
+    return storable(text)
 
 
 def append(
@@ -159,22 +163,30 @@ def of_ticket(connection: Connection, ticket_id: int) -> list[HistoryRow]:
 
 
 def verify(connection: Connection, key: bytes) -> int | None:
-    """Walk the whole chain; return the first sequence number that is wrong."""
+    """Walk the whole chain; return the first sequence number that is wrong.
+
+    Nothing erases a payload yet, so one that is missing is wrong too.
+    """
     expected, prev = 1, GENESIS
-    rows = connection.execute(sa.select(history).order_by(history.c.seq))
-    payloads = {row.seq: row for row in connection.execute(sa.select(history_payload))}
-    for row in rows:
-        values = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's public name
-        payload = payloads.get(row.seq)
-        broken = (
-            row.seq != expected
-            or row.prev != prev
-            or not hmac.compare_digest(row.mac, mac(values, key))
-            or (payload and _commit(payload.salt, payload.data) != row.payload_commit)
-        )
-        if broken:
-            return expected
-        expected, prev = expected + 1, row.mac
+    statement = (
+        sa.select(history, history_payload.c.salt, history_payload.c.data)
+        .outerjoin(history_payload, history_payload.c.seq == history.c.seq)
+        .order_by(history.c.seq)
+    )
+    # A chain of years does not fit into memory.
+    reading = statement.execution_options(yield_per=_AT_ONCE)
+    with connection.execute(reading) as rows:
+        for row in rows:
+            values = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's public name
+            if (
+                row.seq != expected
+                or row.prev != prev
+                or not hmac.compare_digest(row.mac, mac(values, key))
+                or row.data is None
+                or _commit(row.salt, row.data) != row.payload_commit
+            ):
+                return expected
+            expected, prev = expected + 1, row.mac
     head = connection.execute(_HEAD).one()
     return None if (head.seq, head.mac) == (expected - 1, prev) else expected
 

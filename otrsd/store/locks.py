@@ -11,9 +11,9 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import mysql
 from sqlalchemy.engine import Connection
 
+from otrsd.store.inserting import insert_missing
 from otrsd.store.tables import counter, lease, lock_key
 
 _ADVISORY = sa.text(
@@ -24,15 +24,14 @@ _ADVISORY = sa.text(
 def lock(connection: Connection, names: Iterable[str]) -> None:
     """Lock names in one order, so that two workers can't wait for each other."""
     dialect = connection.dialect.name
-    wanted = sorted({hashlib.sha256(name.encode()).hexdigest() for name in names})
+    wanted = sorted({_hash(name) for name in names})
     if not wanted or dialect == "sqlite":
         return
     if dialect == "postgresql":
         numbers = [int(name[:16], 16) - (1 << 63) for name in wanted]
         connection.execute(_ADVISORY, {"k": numbers})
         return
-    insert = mysql.insert(lock_key).prefix_with("IGNORE")
-    connection.execute(insert, [{"name": name} for name in wanted])
+    insert_missing(connection, lock_key, [{"name": name} for name in wanted])
     connection.execute(
         sa.select(lock_key.c.name)
         .where(lock_key.c.name.in_(wanted))
@@ -48,10 +47,9 @@ def count_up(connection: Connection, name: str, by: int) -> int:
         there = there.with_for_update()
     value = connection.execute(there).scalar()
     if value is None:
-        # Two transactions can't both get here: the history's head is next, and
-        # whoever inserts second fails on the primary key and redoes its batch.
-        connection.execute(sa.insert(counter), {"name": name, "value": by})
-        return 0
+        # The first ticket of a day: of two transactions the second waits here.
+        insert_missing(connection, counter, [{"name": name, "value": 0}])
+        value = connection.execute(there).scalar_one()
     connection.execute(
         sa.update(counter).where(counter.c.name == name).values(value=value + by)
     )
@@ -65,11 +63,11 @@ def take_lease(
     statement = sa.select(lease).where(lease.c.name == name)
     if connection.dialect.name != "sqlite":
         statement = statement.with_for_update()
-    row = connection.execute(statement).first()
     values = {"holder": holder, "until": now + length}
+    row = connection.execute(statement).first()
     if row is None:
-        connection.execute(sa.insert(lease), {"name": name, "fence": 1, **values})
-        return 1
+        insert_missing(connection, lease, [{"name": name, "fence": 1, **values}])
+        row = connection.execute(statement).one()
     if row.holder != holder and row.until > now:
         return None
     fence: int = row.fence + (row.holder != holder)
@@ -77,3 +75,7 @@ def take_lease(
         sa.update(lease).where(lease.c.name == name).values(fence=fence, **values)
     )
     return fence
+
+
+def _hash(name: str) -> str:
+    return hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()

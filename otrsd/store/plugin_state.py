@@ -13,6 +13,7 @@ from sqlalchemy.engine import Connection
 
 from otrsd.model.changes import PluginState
 from otrsd.store.tables import plugin_state
+from otrsd.store.text import storable
 
 _READ = sa.select(
     plugin_state.c.value, plugin_state.c.ticket_id, plugin_state.c.due_at
@@ -71,8 +72,8 @@ def _row(plugin: str, key: str, state: PluginState) -> dict[str, Any]:
     return {
         "plugin": plugin,
         "key_hash": _hash(key),
-        "key": key,
-        "value": json.dumps(dict(state.value), ensure_ascii=False),
+        "key": storable(key),
+        "value": storable(json.dumps(dict(state.value), ensure_ascii=False)),
         "ticket_id": state.ticket_id,
         "due_at": state.due_at,
     }

@@ -16,6 +16,7 @@ from sqlalchemy.engine import Connection, Row
 
 from otrsd.model.ticket import StateType, Ticket
 from otrsd.store.tables import participant, ticket, ticket_link, ticket_tag
+from otrsd.store.text import storable, unique
 
 _COLUMNS = (
     ticket.c.id,
@@ -92,16 +93,18 @@ def by_id(
     return _one(connection, _BY_ID, ticket_id, lock=lock)
 
 
-def by_number(connection: Connection, number: str) -> Ticket | None:
+def by_number(
+    connection: Connection, number: str, *, lock: bool = False
+) -> Ticket | None:
     """Return the ticket with this number."""
-    return _one(connection, _BY_NUMBER, number, lock=False)
+    return _one(connection, _BY_NUMBER, number, lock=lock)
 
 
 def by_open_key(
     connection: Connection, key: str, *, lock: bool = False
 ) -> Ticket | None:
     """Return the one active ticket that holds ``key``."""
-    return _one(connection, _BY_OPEN_KEY, key, lock=lock)
+    return _one(connection, _BY_OPEN_KEY, unique(key), lock=lock)
 
 
 def by_ids(connection: Connection, ids: Sequence[int]) -> list[Ticket]:
@@ -144,7 +147,7 @@ def remove_tag(connection: Connection, ticket_id: int, tag: str) -> None:
 
 def is_participant(connection: Connection, ticket_id: int, address: str) -> bool:
     """Tell whether ``address`` may add to the ticket by mail."""
-    values = {"key": ticket_id, "address": address}
+    values = {"key": ticket_id, "address": storable(address)}
     return connection.execute(_IS_PARTICIPANT, values).first() is not None
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from otrsd.store.inserting import insert_missing
 from otrsd.store.tables import snapshot, trace
 
 
@@ -53,10 +54,8 @@ def keep_snapshot(
     """Store a configuration by its hash, once."""
     known = sa.select(snapshot.c.hash).where(snapshot.c.hash == name)
     if connection.execute(known).first() is None:
-        connection.execute(
-            sa.insert(snapshot),
-            {"hash": name, "created_at": at, "data": _pack(dict(files))},
-        )
+        row = {"hash": name, "created_at": at, "data": _pack(dict(files))}
+        insert_missing(connection, snapshot, [row])
 
 
 def read_snapshot(connection: Connection, name: str) -> Mapping[str, str] | None:

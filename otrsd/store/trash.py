@@ -11,6 +11,7 @@ from sqlalchemy.engine import Connection
 
 from otrsd.model.envelope import Envelope
 from otrsd.store.tables import article, content, trash
+from otrsd.store.text import ADDRESS, storable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,11 +39,11 @@ def add(connection: Connection, entry: Discarded) -> int:
             "kind": "mail",
             "spool_id": entry.spool_id,
             "content_sha256": entry.content_sha256,
-            "envelope": entry.envelope.to_json(),
-            "from_text": entry.from_text,
-            "subject": entry.subject,
-            "cause": entry.cause,
-            "reason": entry.reason,
+            "envelope": storable(entry.envelope.to_json()),
+            "from_text": storable(entry.from_text),
+            "subject": storable(entry.subject),
+            "cause": storable(entry.cause, ADDRESS),
+            "reason": storable(entry.reason),
             "created_at": entry.created_at,
             "expires_at": entry.expires_at,
         },
@@ -89,7 +90,10 @@ def remove(connection: Connection, trash_id: int) -> None:
 
 
 def sweep_content(connection: Connection, sha256: str) -> bool:
-    """Delete a content that no article and no trash row names; tell whether so."""
+    """Delete a content that no article and no trash row names; tell whether so.
+
+    The caller has locked its name (``content.lock_name``).
+    """
     for table in (article, trash):
         named = sa.select(table.c.id).where(table.c.content_sha256 == sha256).limit(1)
         if connection.execute(named).first() is not None:

@@ -17,6 +17,8 @@ import pytest
 from otrsd.cli.main import main
 from otrsd.testing import Site
 
+MakeMail = Callable[..., bytes]
+Golden = Callable[[str, str], None]
 GOLDEN = Path(__file__).parent / "golden"
 SPOOL_ID = re.compile(r"\b[0-9A-HJKMNP-TV-Z]{26}\b")
 
@@ -51,6 +53,9 @@ class Ran:
         return json.loads(self.out)
 
 
+Otrsd = Callable[..., Ran]
+
+
 @pytest.fixture
 def site(otrsd_app: Site, monkeypatch: pytest.MonkeyPatch) -> Site:
     """Give a site that every command of this test works on."""
@@ -62,9 +67,7 @@ def site(otrsd_app: Site, monkeypatch: pytest.MonkeyPatch) -> Site:
 
 
 @pytest.fixture
-def otrsd(
-    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> Callable[..., Ran]:
+def otrsd(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Otrsd:
     """Give a function that runs a command as a shell would."""
 
     def run(*arguments: str, stdin: bytes = b"") -> Ran:
@@ -78,7 +81,7 @@ def otrsd(
 
 
 @pytest.fixture
-def golden(tmp_path: Path) -> Callable[[str, str], None]:
+def golden(tmp_path: Path) -> Golden:
     """Give a comparison with tests/cli/golden; ids and folders are masked.
 
     OTRSD_GOLDEN=write writes the files anew; read the difference before a commit.

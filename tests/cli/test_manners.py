@@ -6,7 +6,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import click
@@ -15,6 +15,8 @@ import pytest
 from otrsd.cli.access import enter, login
 from otrsd.cli.main import cli
 from otrsd.errors import NotAllowedError
+from otrsd.testing import Site
+from tests.cli.conftest import Otrsd
 
 ROOT = Path(__file__).parents[2]
 #: What takes long to import; `otrsd --help` needs none of it.
@@ -48,12 +50,12 @@ ALL = dict(commands())
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_every_command_has_help(name):
+def test_every_command_has_help(name: str):
     assert ALL[name].help
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_every_option_has_help(name):
+def test_every_option_has_help(name: str):
     if name == "pipe":
         return
     options = [p for p in ALL[name].params if isinstance(p, click.Option)]
@@ -61,13 +63,13 @@ def test_every_option_has_help(name):
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_every_command_stands_in_the_reference(name):
+def test_every_command_stands_in_the_reference(name: str):
     text = (ROOT / "docs" / "cli.md").read_text("utf-8")
     assert re.search(rf"`otrsd {name}\b", text)
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_every_option_stands_in_the_reference(name):
+def test_every_option_stands_in_the_reference(name: str):
     text = (ROOT / "docs" / "cli.md").read_text("utf-8")
     options = [p for p in ALL[name].params if isinstance(p, click.Option)]
     absent = [o.opts[-1] for o in options if not o.hidden and o.opts[-1] not in text]
@@ -83,12 +85,14 @@ def test_help_imports_nothing_heavy():
     assert HEAVY & set(done.stdout.split()) == set()
 
 
-def test_an_unknown_command_is_wrong_usage(otrsd):
+def test_an_unknown_command_is_wrong_usage(otrsd: Otrsd):
     ran = otrsd("tickets")
     assert (ran.code, ran.out) == (2, "")
 
 
-def test_without_a_configuration_the_places_are_named(otrsd, tmp_path, monkeypatch):
+def test_without_a_configuration_the_places_are_named(
+    otrsd: Otrsd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("OTRSD_CONFIG", raising=False)
     ran = otrsd("status")
@@ -96,7 +100,9 @@ def test_without_a_configuration_the_places_are_named(otrsd, tmp_path, monkeypat
     assert "otrsd -c PATH" in ran.err
 
 
-def test_before_the_first_run_there_is_nothing_to_look_at(otrsd, site, monkeypatch):
+def test_before_the_first_run_there_is_nothing_to_look_at(
+    otrsd: Otrsd, site: Site, monkeypatch: pytest.MonkeyPatch
+):
     monkeypatch.setenv("OTRSD_STATE", str(site.root / "elsewhere"))
     for command in (["ticket", "list"], ["spool", "list"], ["trash", "list"]):
         ran = otrsd(*command)
@@ -104,7 +110,9 @@ def test_before_the_first_run_there_is_nothing_to_look_at(otrsd, site, monkeypat
         assert ran.err.endswith("Try: otrsd run\n")
 
 
-def test_an_error_of_our_own_shows_no_traceback(otrsd, site, monkeypatch):
+def test_an_error_of_our_own_shows_no_traceback(
+    otrsd: Otrsd, site: Site, monkeypatch: pytest.MonkeyPatch
+):
     monkeypatch.delenv("OTRSD_DEBUG", raising=False)
     (site.root / "var" / "spool.db").write_bytes(b"no database at all" * 100)
     site.close()
@@ -114,12 +122,12 @@ def test_an_error_of_our_own_shows_no_traceback(otrsd, site, monkeypatch):
     assert "Traceback" not in ran.err
 
 
-def test_the_owner_may_enter_and_an_absent_folder_is_nobodys(tmp_path):
+def test_the_owner_may_enter_and_an_absent_folder_is_nobodys(tmp_path: Path):
     enter(tmp_path)
     enter(tmp_path / "absent")
 
 
-def in_a_child(deed) -> int:
+def in_a_child(deed: Callable[[], int]) -> int:
     """Run ``deed`` in a forked process; return its exit code."""
     pid = os.fork()
     if pid == 0:
@@ -133,41 +141,33 @@ def in_a_child(deed) -> int:
 
 
 @AS_ROOT
-def test_root_becomes_the_owner_for_good(tmp_path):
+def test_root_becomes_the_owner_for_good(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     os.chown(tmp_path, 4711, 4712)
+    # The folders above are closed to others, so the child starts inside.
+    monkeypatch.chdir(tmp_path)
 
     def deed() -> int:
-        enter(tmp_path)
-        (tmp_path / "new").touch()
-        return int(os.getresuid() != (4711,) * 3 or os.getresgid() != (4712,) * 3)
+        enter(Path())
+        Path("new").touch()
+        ids = {*os.getresuid(), *os.getresgid(), *os.getgroups()}
+        return int(not ids <= {4711, 4712})
 
-    # The folders above are closed to others, so the child starts inside.
-    before = Path.cwd()
-    os.chdir(tmp_path)
-    try:
-        assert in_a_child(lambda: _relative(deed)) == 0
-    finally:
-        os.chdir(before)
+    assert in_a_child(deed) == 0
     assert (tmp_path / "new").stat().st_uid == 4711
 
 
-def _relative(deed) -> int:
-    return deed()
-
-
 @AS_ROOT
-def test_anybody_else_is_not_allowed(tmp_path):
+def test_anybody_else_is_not_allowed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+
     def deed() -> int:
         os.setuid(4711)
         enter(Path())
         return 0
 
-    before = Path.cwd()
-    os.chdir(tmp_path)
-    try:
-        assert in_a_child(deed) == NotAllowedError.exit_code
-    finally:
-        os.chdir(before)
+    assert in_a_child(deed) == NotAllowedError.exit_code
 
 
 def test_a_user_without_a_name_has_a_number():

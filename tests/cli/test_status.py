@@ -2,39 +2,48 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
 from otrsd.daemon import lock
 from otrsd.daemon.status import DaemonStatus, ProcessStatus, StatusFile
+from otrsd.testing import Site
+from tests.cli.conftest import Golden, MakeMail, Otrsd
 
 DEATH = "signal 9 in amend of plugin slow"
 
 
+def show(state: Path, *children: ProcessStatus) -> None:
+    """Write what a supervisor with these children would."""
+    pid = lock.holder(state)
+    assert pid
+    shown = DaemonStatus(pid=pid, state="ready", since="", processes=children)
+    StatusFile(state).show(shown, 0.0)
+
+
 @pytest.fixture
-def daemon(site):
-    """Stand in for a supervisor with one live and one dead child."""
+def daemon(site: Site) -> Iterator[None]:
+    """Stand in for a supervisor with a dead child."""
+    child = ProcessStatus(
+        name="postmaster-1",
+        pid=0,
+        state="waiting",
+        since="",
+        restarts=2,
+        last_death=DEATH,
+    )
     state = site.root / "var"
-    with lock.take(state) as held:
-        children = (
-            ProcessStatus(name="receiver", pid=77, state="ready", since=""),
-            ProcessStatus(
-                name="postmaster-1",
-                pid=0,
-                state="waiting",
-                since="",
-                restarts=2,
-                last_death=DEATH,
-            ),
-        )
-        pid = lock.holder(state)
-        shown = DaemonStatus(pid=pid, state="ready", since="", processes=children)
-        StatusFile(state).show(shown, 0.0)
-        yield held
+    with lock.take(state):
+        show(state, child)
+        yield
 
 
-def test_without_a_daemon_the_rest_is_still_told(otrsd, site, make_mail, golden):
+def test_without_a_daemon_the_rest_is_still_told(
+    otrsd: Otrsd, site: Site, make_mail: MakeMail, golden: Golden
+):
     site.deliver(make_mail(Subject="hold me"))
     site.search("nothing")
     ran = otrsd("status")
@@ -42,7 +51,7 @@ def test_without_a_daemon_the_rest_is_still_told(otrsd, site, make_mail, golden)
     golden("status-down", ran.out)
 
 
-def test_every_member_is_there_without_a_daemon(otrsd, site):
+def test_every_member_is_there_without_a_daemon(otrsd: Otrsd, site: Site):
     found = otrsd("status", "--json").json
     assert found["daemon"] == {"running": False}
     assert found["processes"] == found["plugins"]["failing"] == []
@@ -55,7 +64,7 @@ def test_every_member_is_there_without_a_daemon(otrsd, site):
     }
 
 
-def test_a_dead_process_is_a_problem(otrsd, site, daemon):
+def test_a_dead_process_is_a_problem(otrsd: Otrsd, site: Site, daemon: None):
     site.search("nothing")
     ran = otrsd("status", "--json")
     assert ran.code == 1
@@ -64,17 +73,16 @@ def test_a_dead_process_is_a_problem(otrsd, site, daemon):
     assert "2 restarts, last death: signal 9" in otrsd("status").out
 
 
-def test_all_well_is_exit_0(otrsd, site):
+def test_all_well_is_exit_0(otrsd: Otrsd, site: Site):
     site.search("nothing")
     state = site.root / "var"
     with lock.take(state):
-        pid = lock.holder(state)
-        StatusFile(state).show(DaemonStatus(pid=pid, state="ready", since=""), 0.0)
+        show(state)
         ran = otrsd("status")
     assert (ran.code, "problem" in ran.out) == (0, False)
 
 
-def test_a_failing_plugin_is_named(otrsd, site):
+def test_a_failing_plugin_is_named(otrsd: Otrsd, site: Site):
     site.app.spool.plugin_failed("slow", "ValueError: \x1b[31m no")
     ran = otrsd("status")
     assert "problem: plugin slow fails: ValueError: \\x1b[31m no" in ran.out
@@ -82,7 +90,9 @@ def test_a_failing_plugin_is_named(otrsd, site):
     assert (failing["name"], failing["failures_in_a_row"]) == ("slow", 1)
 
 
-def test_a_broken_configuration_hides_nothing_else(otrsd, site, make_mail):
+def test_a_broken_configuration_hides_nothing_else(
+    otrsd: Otrsd, site: Site, make_mail: MakeMail
+):
     site.deliver(make_mail(Subject="hold me"))
     (site.root / "otrsd.yaml").write_text("queuse: {}\n")
     found = otrsd("status", "--json").json
@@ -90,7 +100,9 @@ def test_a_broken_configuration_hides_nothing_else(otrsd, site, make_mail):
     assert any("did you mean 'queues'" in text for text in found["problems"])
 
 
-def test_an_index_that_lags_for_a_minute_is_a_problem(otrsd, site, make_mail):
+def test_an_index_that_lags_for_a_minute_is_a_problem(
+    otrsd: Otrsd, site: Site, make_mail: MakeMail
+):
     site.search("nothing")
     site.clock.advance(timedelta(seconds=-3600))
     site.deliver(make_mail())
@@ -100,7 +112,9 @@ def test_an_index_that_lags_for_a_minute_is_a_problem(otrsd, site, make_mail):
     assert any("behind" in text for text in found["problems"])
 
 
-def test_a_folder_where_nothing_ran_yet(otrsd, tmp_path, monkeypatch):
+def test_a_folder_where_nothing_ran_yet(
+    otrsd: Otrsd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     (tmp_path / "otrsd.yaml").write_text("queues: {support: {}}\n")
     monkeypatch.setenv("OTRSD_CONFIG", str(tmp_path))
     monkeypatch.delenv("OTRSD_STATE", raising=False)

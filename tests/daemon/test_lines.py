@@ -112,6 +112,15 @@ def test_long_value_is_cut(log: Lines, reader: Reader) -> None:
     assert len(reader.lines()[0]) < 2100
 
 
+@pytest.mark.parametrize("as_json", [False, True])
+def test_long_line_never_waits_for_a_full_pipe(reader: Reader, as_json: bool) -> None:  # noqa: FBT001 - a parameter of the test
+    log = Lines(reader.descriptor, FakeClock(), as_json=as_json)
+    # Were a line longer than the kernel takes at once, this would hang.
+    for _ in range(30):
+        log.info("e", count=7, text="ü" * 1999, more="😀" * 1999)
+    assert {len(line.encode()) < 4096 for line in reader.lines()} == {True}
+
+
 def test_structlog_writes_the_same_lines(structured: Any, reader: Reader) -> None:
     structured.warning("mail.held", spool_id="01ABC")
     structured.debug("not.wanted")

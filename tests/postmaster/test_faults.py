@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from otrsd.control import Work
 from otrsd.store import traces
@@ -122,20 +123,14 @@ def test_P6_third_try_is_made_without_the_plugin_in_hand(office: Any, mail: Any)
     assert office.ticket().tags == ("plugin-failed",)
 
 
-POISON = """
-from otrsd import Changes, hookimpl
-@hookimpl
-def amend_ticket(mail, envelope, draft):
-    if mail.subject == "poison":
-        return Changes(title="\\ud800")
-"""
-
-
-@pytest.mark.parametrize("plugin", [POISON])
 def test_P5_one_poison_among_49_good_mails(office: Any, mail: Any):
     mails = [mail(message_id=f"<{n}@x>", subject=f"mail {n}") for n in range(49)]
     mails.insert(20, mail(message_id="<p@x>", subject="poison"))
-    office.deliver(*mails)
+    ids = [office.put(each) for each in mails]
+    with office.post.desk.database.write() as connection:
+        # The insert of its trace will fail, inside the transaction of the batch.
+        traces.add(connection, {ids[20]: []}, "")
+    office.run()
     for _ in range(3):
         office.clock.advance(timedelta(seconds=30))
         office.run()
@@ -146,8 +141,6 @@ def test_P5_one_poison_among_49_good_mails(office: Any, mail: Any):
 def test_P4_a_database_that_is_away_costs_no_try(
     office: Any, mail: Any, open_again: Callable[..., Any]
 ):
-    import sqlalchemy as sa
-
     office.put(mail())
     database = office.post.desk.database
     good, database.url = database.url, sa.make_url("sqlite:////nowhere/x/desk.db")
@@ -159,3 +152,34 @@ def test_P4_a_database_that_is_away_costs_no_try(
     database.url = good
     office.run()
     assert len(office.articles()) == 1
+
+
+@pytest.mark.parametrize("n", [1, 10])
+def test_P4_a_database_that_goes_away_while_redoing_ends_the_redoing(
+    office: Any, mail: Any, n: int
+):
+    mails = [mail(message_id=f"<{i}@x>", subject=f"mail {i}") for i in range(20)]
+    ids = [office.put(each) for each in mails]
+    database = office.post.desk.database
+    tried: list[str] = []
+    look = office.worker.carry
+
+    def away_after(batch: Any) -> None:
+        # The database goes away when the n-th mail is redone.
+        if len(batch) == 1:
+            tried.append(batch[0].id)
+            if len(tried) == n:
+                database.close()
+                database.url = sa.make_url("sqlite:////nowhere/x/desk.db")
+        look(batch)
+
+    office.worker.carry = away_after
+    with database.write() as connection:
+        traces.add(connection, {ids[0]: []}, "")
+    good = database.url
+    office.worker.turn()
+    database.close()
+    database.url = good
+    assert tried == ids[:n]
+    states = {(e.state, e.tries) for e in office.spool.entries()}
+    assert states <= {("incoming", 0), ("deferred", 1)}

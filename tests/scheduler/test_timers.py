@@ -18,7 +18,7 @@ from otrsd.model.changes import PluginState
 from otrsd.model.event import Event
 from otrsd.relay.events import EventLane
 from otrsd.scheduler.timers import Scheduler
-from otrsd.store import outbox, plugin_state, tickets
+from otrsd.store import history, outbox, plugin_state, tickets
 
 OPENS = """
 from otrsd import Changes, hookimpl
@@ -87,6 +87,7 @@ def scheduler(desk: Desk, hooks: Hooks) -> Scheduler:
         desk=desk,
         hooks=hooks,
         default_queue="ops",
+        queues=("ops",),
         control=Quiet(),
         log=structlog.get_logger(),
         holder="here",
@@ -125,6 +126,50 @@ def test_a_timer_whose_plugin_fails_is_put_off(
     with desk.database.read() as connection:
         assert not plugin_state.due(connection, clock.now(), 9)
         assert plugin_state.due(connection, clock.now() + timedelta(minutes=6), 9)
+
+
+LIES = """
+from otrsd import Changes, hookimpl
+@hookimpl
+def on_due(key, state, tickets):
+    return [
+        Changes(open_ticket=True, queue="nowhere", title="\\udcff", open_key="k" * 250),
+        Changes(open_ticket=True, title="second", open_key="k" * 250),
+        Changes(ticket_id=2**70, note="x"),
+    ]
+"""
+
+
+@pytest.mark.parametrize("plugin", [LIES])
+def test_a_timer_whose_plugin_lies_opens_what_is_possible(
+    desk: Desk, scheduler: Scheduler
+):
+    remember(desk, timedelta(0))
+    scheduler.turn()
+    with desk.database.read() as connection:
+        found = tickets.read(connection, tickets.TICKETS)
+    assert [t.queue for t in found] == ["ops", "ops"]
+    assert sorted(t.open_key is None for t in found) == [False, True]
+
+
+def test_a_timer_that_cannot_be_written_stops_no_other(
+    desk: Desk, scheduler: Scheduler, clock: FakeClock
+):
+    import sqlalchemy as sa
+
+    remember(desk, timedelta(0))
+    with desk.database.write() as connection:
+        # The next row of the history is there already: its insert fails.
+        history.append(
+            connection,
+            [history.Change(type="Misc", actor="x", cause="x")],
+            history.Seal(at=clock.now(), node="x", key=b"x"),
+            b"0" * 16,
+        )
+        connection.execute(sa.text("UPDATE history_head SET seq = 0"))
+    scheduler.turn()
+    with desk.database.read() as connection:
+        assert not plugin_state.due(connection, clock.now(), 9)
 
 
 def test_another_node_s_scheduler_looks_on(

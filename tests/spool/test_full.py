@@ -41,13 +41,14 @@ def test_the_room_of_delivered_mails_is_free_again(
 
 
 def test_a_disk_below_its_floor_takes_nothing(tmp_path: Path):
-    free = os.statvfs(tmp_path).f_bavail * os.statvfs(tmp_path).f_frsize
+    # Others write to this disk, too: all of it never fits.
+    size = os.statvfs(tmp_path).f_blocks * os.statvfs(tmp_path).f_frsize
     check_disk(tmp_path, 1, Floors(min_free=0))
     with pytest.raises(SpoolFullError, match=r"spool\.min_free"):
         check_disk(tmp_path, 1, Floors(min_free=100))
     with pytest.raises(SpoolFullError):
-        check_disk(tmp_path, free + 4096, Floors(min_free=0))
-    check_disk(tmp_path, free + 4096, Floors(min_free=0), spare=8192)
+        check_disk(tmp_path, size, Floors(min_free=0))
+    check_disk(tmp_path, size, Floors(min_free=0), spare=size)
 
 
 @pytest.mark.parametrize(
@@ -133,3 +134,40 @@ def test_garbage_in_the_file_refuses_for_now(tmp_path: Path, clock: FakeClock):
     with pytest.raises(TemporaryError, match="not a database"):
         Spool(tmp_path / "spool.db", clock).counts()
     assert (tmp_path / "spool.db").read_bytes().startswith(b"this is no")
+
+
+def test_a_removed_file_is_told_once_and_then_made_anew(
+    spool: Spool, arrival: MakeArrival
+):
+    spool.put([arrival()])
+    spool.path.unlink()
+    with pytest.raises(TemporaryError, match="removed or replaced"):
+        spool.put([arrival()])
+    spool.put([arrival()])
+    assert len(spool.entries()) == 1
+
+
+def test_a_file_replaced_under_its_log_takes_no_mail(
+    spool: Spool, arrival: MakeArrival, tmp_path: Path
+):
+    # So much that a part of it has left the log for the file.
+    for _ in range(60):
+        spool.put([arrival(b"x" * 100_000)])
+    (tmp_path / "other").write_bytes(os.urandom(spool.path.stat().st_size))
+    (tmp_path / "other").replace(spool.path)
+    for reason in ("removed or replaced", "damaged.*move", "damaged.*move"):
+        with pytest.raises(TemporaryError, match=reason):
+            spool.put([arrival()])
+
+
+def test_examining_finds_damage_that_a_write_does_not(
+    spool: Spool, arrival: MakeArrival
+):
+    for _ in range(100):
+        spool.put([arrival(b"x" * 2000)])
+    spool.close()
+    with spool.path.open("r+b") as file:
+        file.seek(spool.path.stat().st_size // 4096 // 2 * 4096)
+        file.write(os.urandom(4096))
+    with pytest.raises(TemporaryError, match="damaged"):
+        spool.examine()
