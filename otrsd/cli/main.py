@@ -27,6 +27,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "pipe": ("pipe:pipe", "Take one mail from stdin; what an MTA calls."),
     "check": ("check:check", "Check the configuration, the rules and the plugins."),
     "status": ("status:status", "Show processes, spool, index and failing plugins."),
+    "doctor": ("doctor:doctor", "Find what is wrong, and say what to do about it."),
     "explain": ("explain:explain", "Tell who decided what about a mail."),
     "ticket": ("ticket:ticket", "List and show tickets."),
     "search": ("search:search", "Search tickets by words and fields."),

@@ -100,7 +100,7 @@ IPAddressDeny=link-local multicast
 WantedBy=multi-user.target
 """
 #: The ports of the otrsd.yaml that `otrsd init` writes.
-PORTS = (8024, 8025)
+PORTS = (8024, 8025, 8026)
 
 
 def unit_text(*, folder: Path, user: str, command: Path) -> str:

@@ -101,7 +101,7 @@ def _addresses(config: Config, sections: Mapping[str, Node]) -> Iterator[Problem
 
 def _listeners(config: Config, sections: Mapping[str, Node]) -> Iterator[Problem]:
     seen: dict[tuple[str, int], str] = {}
-    for kind in ("smtp", "lmtp"):
+    for kind in ("smtp", "lmtp", "health"):
         listener = getattr(config.listen, kind)
         node = _at(sections, "listen", kind)
         if listener is None or node is None:

@@ -95,11 +95,24 @@ class Listener(Model):
     max_recipients: Count = 100
 
 
+class Health(Model):
+    """Health and metrics by HTTP; on loopback only."""
+
+    #: A loopback address.
+    address: Annotated[str, AfterValidator(values.loopback)] = "127.0.0.1"
+    #: 0: any free one.
+    port: Annotated[Whole, Field(ge=0, le=65535)]
+
+
 class Listen(Model):
     """The ways in by network; an absent one is not opened."""
 
+    #: Mail by SMTP.
     smtp: Listener | None = None
+    #: Mail by LMTP.
     lmtp: Listener | None = None
+    #: ``/-/healthy``, ``/-/ready`` and ``/metrics`` by HTTP.
+    health: Health | None = None
 
 
 class Queue(Model):

@@ -80,6 +80,13 @@ def bind_address(value: str) -> str:
         raise ValueError("wants an IP address such as 127.0.0.1") from None
 
 
+def loopback(value: str) -> str:
+    """Check an IP address that only this machine reaches."""
+    if not is_loopback(bind_address(value)):
+        raise ValueError("wants a loopback address such as 127.0.0.1")
+    return value
+
+
 def is_loopback(value: str) -> bool:
     """Tell whether only this machine reaches the address."""
     return value == "localhost" or ipaddress.ip_address(value).is_loopback

@@ -24,6 +24,7 @@ RANKS: Mapping[str, tuple[int, int]] = {
     "relay": (2, 2),
     "index": (2, 2),
     "scheduler": (3, 2),
+    "health": (3, 3),
 }
 
 #: More postmasters than this are never started without being asked for.

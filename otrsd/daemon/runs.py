@@ -38,6 +38,8 @@ def roles_of(app: App) -> tuple[Role, ...]:
     }
     if app.hooks.has("on_event"):
         work["relay"] = tell_events
+    if app.config.listen.health is not None:
+        work["health"] = tell_health
     runs: Mapping[str, Run] = {
         name: partial(_closing, app, run) for name, run in work.items()
     }
@@ -89,6 +91,15 @@ def tell_events(app: App, control: Control, _predecessor: Work | None) -> None:
     )
     control.ready()
     lane.run()
+
+
+def tell_health(app: App, control: Control, _predecessor: Work | None) -> None:
+    """Run the health pages."""
+    # Only here: no other role needs the library of the metrics.
+    from otrsd.daemon.health import run_health  # noqa: PLC0415
+
+    if app.config.listen.health is not None:
+        run_health(app, app.config.listen.health, control)
 
 
 def watch_time(app: App, control: Control, predecessor: Work | None) -> None:

@@ -37,6 +37,8 @@ class Site:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.state = folder / "var"
+        #: The command as another program calls it.
+        self.command = f"env PYTHONPATH={ROOT} {sys.executable} {ROOT}/scripts/otrsd"
         self._daemon: subprocess.Popen[bytes] | None = None
         made = self.otrsd(
             "init", str(folder), "--address", "help@acme.test", here=False

@@ -1,0 +1,58 @@
+"""Numbers about the whole desk: for health, metrics and the proof of a backup.
+
+Functions take a connection and only read; they fail as the database does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from otrsd.store.tables import history, metadata, outbox, ticket
+
+#: How far back a probe's ticket is looked for.
+_RECENT = 1000
+
+
+def latest_change(connection: Connection) -> datetime | None:
+    """Return the time of the newest row of the history."""
+    newest = sa.select(history.c.at).order_by(history.c.seq.desc()).limit(1)
+    found: datetime | None = connection.execute(newest).scalar()
+    return found
+
+
+def tickets_by_state(connection: Connection) -> Mapping[tuple[str, str], int]:
+    """Return how many tickets there are by queue and state."""
+    both = (ticket.c.queue, ticket.c.state)
+    rows = connection.execute(sa.select(*both, sa.func.count()).group_by(*both))
+    return {(row[0], row[1]): row[2] for row in rows}
+
+
+def owed(connection: Connection) -> int:
+    """Return how many side effects (mails, events) are still owed."""
+    count = sa.select(sa.func.count()).select_from(outbox)
+    return int(connection.execute(count).scalar_one())
+
+
+def rows(connection: Connection) -> Mapping[str, int]:
+    """Return the number of rows of every table there is."""
+    there = set(sa.inspect(connection).get_table_names())
+    return {
+        table.name: connection.execute(
+            sa.select(sa.func.count()).select_from(table)
+        ).scalar_one()
+        for table in metadata.sorted_tables
+        if table.name in there
+    }
+
+
+def number_of_title(connection: Connection, title: str) -> str:
+    """Return the number of the newest ticket with exactly this title, or nothing."""
+    newest = sa.select(ticket.c.number).order_by(ticket.c.id.desc()).limit(1)
+    # Only the newest are looked at: titles have no index.
+    start = sa.select(sa.func.max(ticket.c.id)).scalar_subquery()
+    recent = newest.where(ticket.c.id > start - _RECENT, ticket.c.title == title)
+    return connection.execute(recent).scalar() or ""
