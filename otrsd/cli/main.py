@@ -36,6 +36,8 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "trash": ("trash:trash", "Look at, restore or purge discarded mails."),
     "plugins": ("plugins:plugins", "List, check and write plugins."),
     "config": ("config:config", "Show what is in force, and what a key means."),
+    "backup": ("backup:backup", "Write everything into one file, while it runs."),
+    "restore": ("restore:restore", "Bring a backup back, or prove it."),
     "db": ("db:db", "Look at and upgrade the database's schema."),
 }
 #: Set: errors show where they were raised.

@@ -1,0 +1,218 @@
+"""``otrsd restore FILE [DIR]``: a backup back into an empty folder, and proved.
+
+Proved means: every octet is as it was packed, both SQLite files are whole, each table
+has as many rows as then, the history's chain holds from its first row to its last, and
+the index finds the words again. Where one of these fails, it is said and exit is 1.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from otrsd.cli.site import Site
+from otrsd.errors import InputError
+
+if TYPE_CHECKING:
+    from otrsd.app import App
+    from otrsd.cli.archive import Manifest
+
+#: Tables that only ever grow: a dump, counted before it was made, has at least these.
+_GROWING = ("ticket", "article", "content", "history", "history_payload")
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("folder", default=".", type=click.Path(path_type=Path))
+@click.option("--verify", is_flag=True, help="Only prove it; restore into nothing.")
+@click.pass_obj
+def restore(site: Site, file: Path, folder: Path, *, verify: bool) -> int:
+    """Bring the backup FILE back into the empty folder DIR, and prove it.
+
+    A desk in PostgreSQL goes into the database that the restored configuration names,
+    which must be empty. --verify proves a backup without leaving anything behind; of a
+    PostgreSQL desk it proves that the dump is whole, not what is in it.
+    """
+    if verify:
+        with tempfile.TemporaryDirectory(prefix="otrsd-verify-") as made:
+            manifest = _bring_back(file, Path(made) / "site", site, verify=True)
+    else:
+        manifest = _bring_back(file, folder.absolute(), site, verify=False)
+    rows = manifest.rows
+    click.echo(
+        f"{file}: {rows['ticket']:,} tickets, {rows['article']:,} articles, "
+        f"{rows['spool']:,} mails in the spool, of {manifest.at}: all there"
+    )
+    if not verify and os.geteuid() == 0:
+        click.echo(f"give it to the daemon's user: chown -R otrsd: {folder / 'var'}")
+    if not verify:
+        click.echo(f"start it: otrsd -c {folder} check && otrsd -c {folder} run")
+    return 0
+
+
+def _bring_back(file: Path, folder: Path, site: Site, *, verify: bool) -> Manifest:
+    from otrsd.cli.archive import unpack
+
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise InputError(
+            f"{folder} is not empty; nothing was written. Name an empty folder: "
+            f"otrsd restore {file} DIR"
+        )
+    before = os.umask(0o077)
+    folder.mkdir(mode=0o751, parents=True, exist_ok=True)
+    try:
+        with tempfile.TemporaryDirectory(prefix=".restore-", dir=folder) as made:
+            manifest = unpack(file, Path(made))
+            _place(Path(made), folder)
+            dump = Path(made) / "desk.dump"
+            _make_whole(folder, dump, manifest, site, verify=verify)
+    except BaseException:
+        # It was empty before; a half-restored site would only be taken for a whole one.
+        for path in folder.iterdir():
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        raise
+    finally:
+        os.umask(before)
+    return manifest
+
+
+def _place(unpacked: Path, folder: Path) -> None:
+    """Move everything where a site has it."""
+    for part, target in (("site", folder), ("state", folder / "var")):
+        for path in sorted((unpacked / part).rglob("*")):
+            if path.is_file():
+                there = target / path.relative_to(unpacked / part)
+                there.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
+                path.rename(there)
+                if part == "site" and "credentials" not in there.parts:
+                    there.chmod(0o640)
+
+
+def _make_whole(
+    folder: Path, dump: Path, manifest: Manifest, site: Site, *, verify: bool
+) -> None:
+    from otrsd.app import load
+    from otrsd.clock import SystemClock
+    from otrsd.daemon.runs import prepare_state
+
+    # The state goes beside the site, whatever another one's environment says.
+    environ = {k: v for k, v in site.environ.items() if k != "OTRSD_STATE"}
+    _whole_sqlite(folder / "var/spool.db", "spool", manifest.rows["spool"])
+    if verify and manifest.database != "sqlite":
+        _readable_dump(dump)
+        return
+    if verify:
+        _prove_copy(folder, manifest)
+        return
+    app = load(folder / "otrsd.yaml", environ, SystemClock())
+    try:
+        if app.database.dialect != manifest.database:
+            raise InputError(
+                f"the backup is of {manifest.database}, and site.database names "
+                f"{app.database.dialect}. Set site.database back"
+            )
+        prepare_state(app)
+        if manifest.database == "postgresql":
+            _load_dump(app, dump)
+        _prove(app, manifest)
+        _index(app)
+    finally:
+        app.close()
+
+
+def _load_dump(app: App, dump: Path) -> None:
+    from otrsd.cli.backup import run_postgresql
+    from otrsd.store import figures
+
+    with app.database.read() as connection:
+        there = figures.rows(connection)
+    if there:
+        raise InputError(
+            f"the database {app.database.url.render_as_string(hide_password=True)} has "
+            "tables already; nothing was loaded. Name an empty one in site.database"
+        )
+    run_postgresql(
+        app, "pg_restore", "--exit-on-error", "--single-transaction", str(dump)
+    )
+
+
+def _prove(app: App, manifest: Manifest) -> None:
+    """Compare counts, walk the chain; upgrade what an older otrsd has written."""
+    from otrsd.app import history_key
+    from otrsd.store import figures, history, schema
+
+    if app.database.path is not None:
+        _whole_sqlite(app.database.path)
+    with app.database.read() as connection:
+        found = figures.rows(connection)
+        wrong = history.verify(connection, history_key(app.state))
+    _compare(manifest, found)
+    if wrong is not None:
+        raise InputError(f"the history's chain is broken at row {wrong}")
+    schema.upgrade(app.database)
+
+
+def _prove_copy(folder: Path, manifest: Manifest) -> None:
+    from otrsd.app import history_key
+    from otrsd.store import figures, history
+    from otrsd.store.engine import Database
+
+    path = folder / "var/desk.db"
+    _whole_sqlite(path)
+    database = Database(f"sqlite:///{path}")
+    try:
+        with database.read() as connection:
+            found = figures.rows(connection)
+            wrong = history.verify(connection, history_key(folder / "var"))
+    finally:
+        database.close()
+    _compare(manifest, found)
+    if wrong is not None:
+        raise InputError(f"the history's chain is broken at row {wrong}")
+
+
+def _compare(manifest: Manifest, found: Mapping[str, int]) -> None:
+    wanted = {name: count for name, count in manifest.rows.items() if name != "spool"}
+    if manifest.database == "sqlite":
+        lacking = [name for name, count in wanted.items() if found.get(name) != count]
+    else:
+        lacking = [name for name in _GROWING if found.get(name, 0) < wanted[name]]
+    if lacking:
+        said = "; ".join(
+            f"{name} has {found.get(name, 0)} rows, not {wanted[name]}"
+            for name in lacking
+        )
+        raise InputError(f"the backup is not whole: {said}")
+
+
+def _whole_sqlite(path: Path, table: str = "", rows: int = 0) -> None:
+    connection = sqlite3.connect(path)
+    try:
+        said = connection.execute("PRAGMA integrity_check").fetchone()[0]
+        count = f"SELECT count(*) FROM {table}"  # noqa: S608 - a name of ours
+        found = connection.execute(count).fetchone()[0] if table else rows
+    except sqlite3.Error as error:
+        raise InputError(f"{path.name} of the backup is damaged: {error}") from error
+    finally:
+        connection.close()
+    if said != "ok" or found != rows:
+        raise InputError(f"{path.name} of the backup is damaged: {said}, {found} rows")
+
+
+def _readable_dump(dump: Path) -> None:
+    with dump.open("rb") as file:
+        if file.read(5) != b"PGDMP":
+            raise InputError(f"{dump.name} is no dump of PostgreSQL")
+
+
+def _index(app: App) -> None:
+    from otrsd.desk.search import rebuild
+
+    rebuild(app.database, app.index, lambda _done, _total: None)
