@@ -29,6 +29,8 @@ from otrsd.daemon.status import DaemonStatus, StatusFile
 _TICK_SECONDS = 0.25
 #: A longer gap between two looks means that the machine stood still, not the child.
 _GAP_SECONDS = 2.0
+#: A template that takes longer to load is named in the log.
+_SLOW_SECONDS = 10.0
 #: What the template gets to end after its last child.
 _TEMPLATE_SECONDS = 2.0
 #: EX_CONFIG: a role that ends with it at the start will not do better next time.
@@ -65,6 +67,7 @@ class Supervisor:
         self._halt: Halt | None = None
         self._halt_code = 0
         self._was_ready = False
+        self._told_slow = False
         self._exit_code: int | None = None
         self._looked = clock.monotonic()
         self._patient_until = 0.0
@@ -93,6 +96,7 @@ class Supervisor:
         self._hear_template()
         if self._halt is None:
             self._start_due()
+        self._name_slow_template()
         self._end_overruns()
         self._advance_halt()
         self._tell()
@@ -135,7 +139,15 @@ class Supervisor:
             wake=self._signals.wake,
             foreign=tuple(each for each in foreign if each >= 0),
         )
-        self._generation = Generation(around)
+        try:
+            self._generation = Generation(around)
+        except OSError as error:
+            # No memory or too many processes: that may pass, and we are still here.
+            delay = self._backoff.delay(0.0)
+            self._due = self._clock.monotonic() + delay
+            self._log.error("template.not_forked", cause=error, restart_in=delay)
+            return
+        self._told_slow = False
         self._selector.register(self._generation.wire, selectors.EVENT_READ)
 
     def _selector_fileno(self) -> int:
@@ -202,6 +214,21 @@ class Supervisor:
         for child in self._generation.children.values():
             if not child.ordered and now >= child.due:
                 self._generation.start(child)
+
+    def _name_slow_template(self) -> None:
+        """Say why nothing happens: no limit would be right for every machine."""
+        generation = self._generation
+        if generation is None or generation.loaded or self._told_slow:
+            return
+        if self._clock.monotonic() - generation.born > _SLOW_SECONDS:
+            self._told_slow = True
+            self._log.warning(
+                "template.slow",
+                pid=generation.pid,
+                cause=f"still loading after {_SLOW_SECONDS:g} s: does a plugin file"
+                " wait for something while it is imported, or is the database away?"
+                " Take new files out of the plugins folder and start again",
+            )
 
     def _end_overruns(self) -> None:
         now = self._clock.monotonic()

@@ -173,6 +173,26 @@ def test_killed_template_is_replaced_and_nobody_is_blamed(start: Start) -> None:
     assert not daemon.events("toy.began")
 
 
+def test_machine_without_room_for_the_template_is_tried_again(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TOY_WITHOUT_ROOM", "1")
+    daemon = start("receiver=waits")
+    assert daemon.events("template.not_forked", "daemon.ready") == [
+        "template.not_forked None",
+        "daemon.ready None",
+    ]
+    assert daemon.stop() == 0
+
+
+def test_template_that_takes_long_to_load_is_named_once(start: Start) -> None:
+    daemon = start("receiver=slow_to_load")
+    assert daemon.events("template.slow", "daemon.ready") == [
+        "template.slow None",
+        "daemon.ready None",
+    ]
+
+
 def test_second_daemon_is_refused(start: Start) -> None:
     first = start("receiver=waits")
     second = start("receiver=waits", ready=False)
