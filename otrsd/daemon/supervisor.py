@@ -203,7 +203,10 @@ class Supervisor:
             return
         delay = self._backoff.delay(lived)
         self._due = self._clock.monotonic() + delay
-        self._log.error("template.died", cause=cause_of(code), restart_in=delay)
+        cause = cause_of(code)
+        if not generation.loaded:
+            cause += " while it loaded: does a plugin file end the process on import?"
+        self._log.error("template.died", cause=cause, restart_in=delay)
 
     def _start_due(self) -> None:
         now = self._clock.monotonic()
