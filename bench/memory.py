@@ -59,7 +59,7 @@ def idle_and_big(folder: Path) -> dict[str, float | None]:
         say(f"sum of PSS at rest: {idle / MIB:.1f} MiB; {_by_process(daemon)}")
         with composed(site) as app:
             until("the pipe's mails are tickets", lambda: drained(app), seconds=30)
-        rises = [_rise(daemon, folder, name) for name in ("base64", "8bit")]
+        rises = [_rise(daemon, folder, name, idle) for name in ("base64", "8bit")]
     return {
         "pss_idle_mib": idle / MIB,
         "pss_ratio_25mib": max(rises) / PART,
@@ -67,7 +67,7 @@ def idle_and_big(folder: Path) -> dict[str, float | None]:
     }
 
 
-def _rise(daemon: Daemon, folder: Path, encoding: str) -> float:
+def _rise(daemon: Daemon, folder: Path, encoding: str, idle: int) -> float:
     """Send one big mail; return how far the sum of PSS rose."""
     site = daemon.site
     path = folder / encoding
@@ -90,8 +90,8 @@ def _rise(daemon: Daemon, folder: Path, encoding: str) -> float:
         until("the big mail is a ticket", lambda: drained(app), seconds=60)
         done = CLOCK.monotonic()
         until(
-            f"memory is given back after {encoding}: {before / MIB:.0f} MiB before",
-            lambda: peak.last <= before + RESIDUE,
+            f"memory is given back after {encoding}: {idle / MIB:.0f} MiB at rest",
+            lambda: peak.last <= idle + RESIDUE,
             seconds=BACK_WITHIN,
         )
         back = CLOCK.monotonic() - done

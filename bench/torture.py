@@ -29,6 +29,8 @@ from bench.waiting import NotInTimeError
 
 #: Sabotages that a kill shows.
 KILLED = tuple(name for name, each in SABOTAGES.items() if each.shown_at)
+#: What ``--json`` tells; null where nothing could be counted.
+KEYS = ("acknowledged", "kills", "lost", "doubled", "held")
 LACKING = 3
 _SECONDS = {"crash": 90.0, "database": 20.0, "disk": 10.0, "poison": 0.0}
 
@@ -54,25 +56,21 @@ def main(arguments: Sequence[str]) -> int:
         say(str(found))
     except NotInTimeError as error:
         say(f"error: {error}")
-    if asked.json and found is not None:
-        print(json.dumps(as_json(found, kills)))
+    if asked.json:
+        print(json.dumps(as_json(found, kills) if found else dict.fromkeys(KEYS)))
     if found is not None and found.is_clean:
         shutil.rmtree(folder, ignore_errors=True)
         return 0
     say(f"seed {asked.seed}; everything of this run stands in {folder}")
-    say(f"again: scripts/torture {' '.join(arguments)} --seed {asked.seed}")
+    seed = [] if "--seed" in arguments else ["--seed", str(asked.seed)]
+    say(f"again: scripts/torture {' '.join([*arguments, *seed])}")
     return 1
 
 
 def as_json(found: Reckoning, kills: int) -> dict[str, int]:
     """Return the keys that others read."""
-    return {
-        "acknowledged": found.acknowledged,
-        "kills": kills,
-        "lost": len(found.lost),
-        "doubled": len(found.doubled),
-        "held": found.held,
-    }
+    counts = (found.acknowledged, kills, len(found.lost), len(found.doubled))
+    return dict(zip(KEYS, (*counts, found.held), strict=True))
 
 
 def crash(folder: Path, asked: argparse.Namespace) -> tuple[Reckoning, int]:

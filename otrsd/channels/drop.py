@@ -10,6 +10,7 @@ thing that the pipe reads.
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import os
 import stat
@@ -41,6 +42,8 @@ _STALE = 86_400
 _BATCH = 50
 _BATCH_OCTETS = 32 * 1024 * 1024
 _READ = 256 * 1024
+#: What opening a link or a socket says; a device or a folder can be opened.
+_NO_FILE = frozenset({errno.ELOOP, errno.EMLINK, errno.ENXIO, errno.ENODEV})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -216,6 +219,10 @@ class DropMover:
             except InputError as error:
                 self._put_aside(path, str(error))
                 continue
+            except OSError as error:
+                # Out of descriptors, rights, a bad sector: the file is not to blame.
+                self._tell(name, f"it can't be read for now: {error}")
+                continue
             found.append(each)
             octets += each.header.size
             if octets > _BATCH_OCTETS:
@@ -264,14 +271,14 @@ class DropMover:
 
 
 def read_drop(path: Path) -> _Found:
-    """Read one drop file; InputError if it is damaged."""
+    """Read one drop file; InputError if it is damaged, OSError if it can't be read."""
     flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
     try:
         descriptor = os.open(path, flags)
-    except FileNotFoundError:
-        raise
     except OSError as error:
-        raise InputError(f"it can't be opened: {error}") from error
+        if error.errno in _NO_FILE:
+            raise InputError(f"it is no regular file: {error}") from error
+        raise
     with open(descriptor, "rb") as file:  # noqa: PTH123 - a descriptor
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):

@@ -78,9 +78,13 @@ class Budget:
 
     @classmethod
     def for_listeners(cls, listeners: Iterable[Listener]) -> Budget:
+        """Return the budget of the sessions of all ``listeners``."""
+        return cls.for_sizes(listener.max_size for listener in listeners)
+
+    @classmethod
+    def for_sizes(cls, sizes: Iterable[int]) -> Budget:
         """Return room for four of the largest mails, and for many small ones."""
-        largest = max((listener.max_size for listener in listeners), default=0)
-        return cls(max(64 * MIB, 4 * largest))
+        return cls(max(64 * MIB, 4 * max(sizes, default=0)))
 
     def has(self, octets: int) -> bool:
         """Tell whether there is room for ``octets`` now."""

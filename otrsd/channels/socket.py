@@ -2,8 +2,10 @@
 
 In: one frame (:mod:`otrsd.channels.frame`) per connection, from any local user; out:
 one line, an exit code of sysexits.h and a text: ``0 <id>`` only after the mail is on
-stable storage, ``69 5.3.4 …``, ``75 4.x.y …``. Who it was is asked from the kernel
-and stands in the envelope's ``peer`` as ``uid:N``; the id is always ours.
+stable storage, ``69 5.3.4 …``, ``75 4.x.y …``. All contents in hand share one budget
+of memory; a client waits for its share as long as its time allows. Who it was is
+asked from the kernel and stands in the envelope's ``peer`` as ``uid:N``; the id is
+always ours.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ import structlog
 from otrsd.channels.frame import END, MAX_HEADER, Header, read_header
 from otrsd.channels.heirloom import Heirloom
 from otrsd.channels.intake import Intake
+from otrsd.channels.limits import Budget
 from otrsd.clock import Clock
 from otrsd.errors import InputError, SpoolFullError, TemporaryError
 
@@ -49,12 +52,15 @@ class SubmitSocket:
         clock: Clock,
         *,
         max_size: int,
+        budget: Budget | None = None,
         max_seconds: float = MAX_SECONDS,
         max_connections: int = MAX_CONNECTIONS,
     ) -> None:
         self._intake = intake
         self._clock = clock
         self._max_size = max_size
+        self._budget = budget or Budget.for_sizes([max_size])
+        self._freed = asyncio.Condition()
         self._max_seconds = max_seconds
         self._max_connections = max_connections
         self._open = 0
@@ -110,6 +116,24 @@ class SubmitSocket:
         if self._open > self._max_connections:
             raise _Refused("75 4.3.2 too many connections; try again later")
         header = await self._header(reader)
+        async with self._share(header.size):
+            return await self._store(reader, header, peer)
+
+    @asynccontextmanager
+    async def _share(self, octets: int) -> AsyncIterator[None]:
+        """Hold ``octets`` of the budget inside the block; wait until they are free."""
+        async with self._freed:
+            await self._freed.wait_for(lambda: self._budget.take(octets))
+        try:
+            yield
+        finally:
+            self._budget.give(octets)
+            async with self._freed:
+                self._freed.notify_all()
+
+    async def _store(
+        self, reader: asyncio.StreamReader, header: Header, peer: str
+    ) -> str:
         chunks = await _content(reader, header)
         envelope = replace(
             header.envelope,

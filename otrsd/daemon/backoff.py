@@ -3,7 +3,8 @@
 A crash loop climbs the table and never spins. Health pays it back: a step for
 every five seconds that the child lived, all of it after a minute, so that single
 deaths hours apart cost no time. A death over a mail that was carried alone waits
-at most half a second: its strikes end that loop, and other mails are waiting.
+at most half a second and climbs no further: its strikes end that loop, and other mails
+are waiting.
 """
 
 from __future__ import annotations
@@ -26,5 +27,8 @@ class Backoff:
         paid = len(DELAYS) if lived >= HEALTHY_SECONDS else int(lived / _SECONDS_A_STEP)
         self._step = max(0, self._step - paid)
         delay = DELAYS[self._step]
+        if over_a_mail:
+            self._step = max(self._step, DELAYS.index(_MOST_OVER_A_MAIL))
+            return min(delay, _MOST_OVER_A_MAIL)
         self._step = min(self._step + 1, len(DELAYS) - 1)
-        return min(delay, _MOST_OVER_A_MAIL) if over_a_mail else delay
+        return delay

@@ -48,7 +48,10 @@ class Surroundings:
 
 
 class Generation:
-    """A template process and its children; made by forking the template."""
+    """A template process and its children; made by forking the template.
+
+    Raises OSError where the machine has no room for another process.
+    """
 
     def __init__(self, around: Surroundings) -> None:
         self._around = around
@@ -62,7 +65,12 @@ class Generation:
         self.children: dict[str, Child] = {}
         self._code: int | None = None
         parent = os.getpid()
-        self.pid = os.fork()
+        try:
+            self.pid = os.fork()
+        except OSError:
+            theirs.close()
+            self.close()
+            raise
         if self.pid == 0:
             self._become_template(parent, theirs)
         theirs.close()

@@ -30,6 +30,8 @@ from otrsd.daemon.status import DaemonStatus, StatusFile
 _TICK_SECONDS = 0.25
 #: A longer gap between two looks means that the machine stood still, not the child.
 _GAP_SECONDS = 2.0
+#: A template that takes longer to load is named in the log.
+_SLOW_SECONDS = 10.0
 #: What the template gets to end after its last child.
 _TEMPLATE_SECONDS = 2.0
 #: EX_CONFIG: a role that ends with it at the start will not do better next time.
@@ -68,6 +70,7 @@ class Supervisor:
         self._halt: Halt | None = None
         self._halt_code = 0
         self._was_ready = False
+        self._told_slow = False
         self._exit_code: int | None = None
         self._looked = clock.monotonic()
         self._patient_until = 0.0
@@ -103,6 +106,7 @@ class Supervisor:
         self._advance_reload()
         if self._halt is None:
             self._start_due()
+        self._name_slow_template()
         self._end_overruns()
         self._advance_halt()
         self._tell()
@@ -147,6 +151,17 @@ class Supervisor:
         generation = Generation(around)
         self._selector.register(generation.wire, selectors.EVENT_READ)
         return generation
+
+    def _fork_template(self) -> None:
+        try:
+            self._generation = self._new_generation()
+        except OSError as error:
+            # No memory or too many processes: that may pass, and we are still here.
+            delay = self._backoff.delay(0.0)
+            self._due = self._clock.monotonic() + delay
+            self._log.error("template.not_forked", cause=error, restart_in=delay)
+            return
+        self._told_slow = False
 
     def _selector_fileno(self) -> int:
         fileno = getattr(self._selector, "fileno", None)
@@ -201,13 +216,16 @@ class Supervisor:
             return
         delay = self._backoff.delay(lived)
         self._due = self._clock.monotonic() + delay
-        self._log.error("template.died", cause=cause_of(code), restart_in=delay)
+        cause = cause_of(code)
+        if not generation.loaded:
+            cause += " while it loaded: does a plugin file end the process on import?"
+        self._log.error("template.died", cause=cause, restart_in=delay)
 
     def _start_due(self) -> None:
         now = self._clock.monotonic()
         if self._generation is None:
             if self._exit_code is None and now >= self._due:
-                self._generation = self._new_generation()
+                self._fork_template()
             return
         for child in self._children():
             if self._may_start(child) and now >= child.due:
@@ -217,6 +235,21 @@ class Supervisor:
         swapped = self._reload is not None and self._reload.old is not None
         waits = swapped and self._reload and not self._reload.may_start(child)
         return not child.ordered and not waits
+
+    def _name_slow_template(self) -> None:
+        """Say why nothing happens: no limit would be right for every machine."""
+        generation = self._generation
+        if generation is None or generation.loaded or self._told_slow:
+            return
+        if self._clock.monotonic() - generation.born > _SLOW_SECONDS:
+            self._told_slow = True
+            self._log.warning(
+                "template.slow",
+                pid=generation.pid,
+                cause=f"still loading after {_SLOW_SECONDS:g} s: does a plugin file"
+                " wait for something while it is imported, or is the database away?"
+                " Take new files out of the plugins folder and start again",
+            )
 
     def _end_overruns(self) -> None:
         now = self._clock.monotonic()
@@ -240,7 +273,12 @@ class Supervisor:
         self._log.info("config.reloading")
         stamp = f"MONOTONIC_USEC={int(now * 1_000_000)}"
         self._notifier.send("RELOADING=1", stamp)
-        self._reload = Reload(self._new_generation(), now, self._stop_seconds)
+        try:
+            new = self._new_generation()
+        except OSError as error:
+            self._end_reload(ok=False, text=f"no process for the new template: {error}")
+            return
+        self._reload = Reload(new, now, self._stop_seconds)
 
     def _advance_reload(self) -> None:
         reload, now = self._reload, self._clock.monotonic()
@@ -275,8 +313,6 @@ class Supervisor:
 
     def _fail_reload(self, reload: Reload, failure: str) -> None:
         self._let_go(reload.new)
-        for line in failure.splitlines():
-            self._log.error("config.reload.failed", cause=line)
         self._end_reload(ok=False, text=failure)
 
     def _end_reload(self, *, ok: bool, text: str = "") -> None:
@@ -284,6 +320,9 @@ class Supervisor:
         self._results.end(ok=ok, text=text)
         if ok:
             self._log.info("config.reloaded", processes=len(self._children()))
+        else:
+            for line in text.splitlines():
+                self._log.error("config.reload.failed", cause=line)
         self._notifier.send("READY=1")
 
     def _let_go(self, generation: Generation) -> None:

@@ -152,6 +152,7 @@ def change(unit: Unit, ticket: Ticket, changes: Changes, who: Who) -> Ticket:
             unit.tag_later(ticket.id, tag)
             now = replace(now, tags=(*now.tags, tag))
             unit.record(_change(now, "TagUpdate", who, None, {"added": tag}))
+    _index_again(unit, ticket, columns)
     if changes.note:
         _note(unit, now, changes.note, who)
     columns["changed_at"] = unit.at
@@ -240,6 +241,15 @@ def _fit(changes: Changes) -> Changes:
         fields={storable(k): storable(v) for k, v in changes.fields.items()},
         note=text(changes.note, None),
     )
+
+
+def _index_again(unit: Unit, ticket: Ticket, columns: Mapping[str, Any]) -> None:
+    """Owe the index a new title: it stands with the ticket's first article."""
+    if "title" not in columns:
+        return
+    article_id = articles.first_of_ticket(unit.connection, ticket.id)
+    if article_id is not None:
+        unit.index_later(article_id)
 
 
 def _note(unit: Unit, ticket: Ticket, text: str, who: Who) -> None:

@@ -116,7 +116,8 @@ def _read(max_size: int, *, keep: bool) -> list[bytes]:
     os.set_blocking(0, True)
     chunks: list[bytes] = []
     total = 0
-    while total < max(_DRAIN, max_size):
+    # One octet beyond the limit must be seen: a mail cut there would count as whole.
+    while total <= max(_DRAIN, max_size):
         chunk = os.read(0, _READ)
         if not chunk:
             break

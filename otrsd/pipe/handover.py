@@ -75,11 +75,11 @@ def _drop(folder: str, name: str, frame: list[bytes], min_free: int) -> None:
         finally:
             os.close(descriptor)
         _failpoint("pipe.before_rename")
-        os.rename(unfinished, finished)
-        written = finished
-        # From here on an interruption would deny what is true.
+        # Once it has its name an interruption would deny what is true.
         for number in (_signal.SIGTERM, _signal.SIGHUP, _signal.SIGINT):
             _signal.signal(number, _signal.SIG_IGN)
+        os.rename(unfinished, finished)
+        written = finished
         _failpoint("pipe.after_rename")
         _sync_folder(folder)
     except BaseException:

@@ -47,6 +47,8 @@ class Fold:
     accepted: list[tuple[str, Changes]] = field(default_factory=list)
     #: (who, proposal) for other tickets.
     others: list[tuple[str, Changes]] = field(default_factory=list)
+    #: The queue of a new ticket where nobody proposes one.
+    routed: str = ""
     #: Why it goes to the trash, or is held; and whose decision that is.
     discard: str = ""
     hold: str = ""
@@ -62,10 +64,18 @@ def amend(post: Postmaster, unit: Unit, screened: Screened, found: Found) -> Fol
         _ask_for_queue(post, fold, screened)
     _ask_rules(post, fold, screened, found)
     if not (fold.discard or fold.hold):
+        _route(post, fold, screened, found)
         _ask_plugins(post, unit, fold, screened, found)
     if screened.trace.failures or screened.lacking:
         _accept(fold, screened, "otrsd", Changes(tags=("plugin-failed",)))
     return fold
+
+
+def _route(post: Postmaster, fold: Fold, screened: Screened, found: Found) -> None:
+    """Find the queue of a new ticket for which nobody proposes one."""
+    if found.ticket is None and fold.values.queue is None:
+        fold.routed, reason = recipient_queue(post, screened)
+        screened.trace.note("route", "otrsd", f"queue {fold.routed} ({reason})")
 
 
 def recipient_queue(post: Postmaster, screened: Screened) -> tuple[str, str]:
@@ -179,12 +189,8 @@ def defaults(post: Postmaster, fold: Fold, screened: Screened, found: Found) -> 
     title = fold.values.title
     if title is None:
         title = clean_subject(screened.mail.subject, post.ticket_hook) or NO_SUBJECT
-    queue = fold.values.queue
-    if queue is None:
-        queue, reason = recipient_queue(post, screened)
-        screened.trace.note("route", "otrsd", f"queue {queue} ({reason})")
     return Changes(
-        queue=queue,
+        queue=fold.values.queue or fold.routed,
         title=title,
         state=fold.values.state or "new",
         priority=fold.values.priority or 3,

@@ -60,6 +60,13 @@ def insert(connection: Connection, values: Mapping[str, Any]) -> int:
     return int(key[0])
 
 
+def first_of_ticket(connection: Connection, ticket_id: int) -> int | None:
+    """Return the id of a ticket's oldest article."""
+    return connection.execute(
+        sa.select(sa.func.min(article.c.id)).where(article.c.ticket_id == ticket_id)
+    ).scalar()
+
+
 def of_ticket(connection: Connection, ticket_id: int) -> list[Article]:
     """Return a ticket's articles, oldest first."""
     rows = connection.execute(
@@ -115,15 +122,6 @@ def of_last_message_id(connection: Connection, message_id: str) -> Article | Non
         .limit(1)
     ).first()
     return None if row is None else _article(row)
-
-
-def ticket_number_of(connection: Connection, article_id: int) -> str | None:
-    """Return the number of the ticket an article stands in."""
-    return connection.execute(
-        sa.select(ticket.c.number)
-        .join(article, article.c.ticket_id == ticket.c.id)
-        .where(article.c.id == article_id)
-    ).scalar()
 
 
 def spool_ids_of_number(connection: Connection, number: str) -> tuple[str, ...]:

@@ -136,15 +136,6 @@ def add_tags(connection: Connection, pairs: Iterable[tuple[int, str]]) -> None:
         connection.execute(sa.insert(ticket_tag), rows)
 
 
-def remove_tag(connection: Connection, ticket_id: int, tag: str) -> None:
-    """Take a tag away."""
-    connection.execute(
-        sa.delete(ticket_tag).where(
-            ticket_tag.c.ticket_id == ticket_id, ticket_tag.c.tag == tag
-        )
-    )
-
-
 def is_participant(connection: Connection, ticket_id: int, address: str) -> bool:
     """Tell whether ``address`` may add to the ticket by mail."""
     values = {"key": ticket_id, "address": storable(address)}

@@ -43,6 +43,13 @@ def test_death_over_a_mail_keeps_others_waiting_half_a_second_at_most() -> None:
     assert waits == [0, *[0.5] * 8]
 
 
+def test_deaths_over_single_mails_do_not_slow_down_the_next_restart() -> None:
+    backoff = Backoff()
+    for _ in range(9):
+        backoff.delay(0.1, over_a_mail=True)
+    assert backoff.delay(0.1) == 0.5
+
+
 @pytest.mark.parametrize(
     ("wanted", "cores", "count"),
     [(0, 1, 1), (0, 2, 1), (0, 4, 3), (0, 64, 4), (0, None, 1), (7, 2, 7)],

@@ -59,7 +59,8 @@ def test_step_that_overruns_is_ended(start: Start) -> None:
 
 
 def test_exit_code_0_with_a_mail_in_hand_is_a_death(start: Start) -> None:
-    daemon = start("postmaster-1=sneaks_out")
+    # It may be dead before all are ready.
+    daemon = start("postmaster-1=sneaks_out", ready=False)
     assert daemon.until("child.died")["cause"] == "exit code 0"
     assert daemon.until("toy.began")["before"] == "01ABC"
 
@@ -201,6 +202,32 @@ def test_killed_template_is_replaced_and_nobody_is_blamed(start: Start) -> None:
     daemon.until("child.started")
     assert daemon.stop() == 0
     assert not daemon.events("toy.began")
+
+
+def test_machine_without_room_for_the_template_is_tried_again(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TOY_WITHOUT_ROOM", "1")
+    daemon = start("receiver=waits")
+    assert daemon.events("template.not_forked", "daemon.ready") == [
+        "template.not_forked None",
+        "daemon.ready None",
+    ]
+    assert daemon.stop() == 0
+
+
+def test_template_that_takes_long_to_load_is_named_once(start: Start) -> None:
+    daemon = start("receiver=slow_to_load")
+    assert daemon.events("template.slow", "daemon.ready") == [
+        "template.slow None",
+        "daemon.ready None",
+    ]
+
+
+def test_template_that_ends_while_it_loads_says_where_to_look(start: Start) -> None:
+    daemon = start("receiver=ends_the_import", ready=False)
+    assert "plugin file" in daemon.until("template.died")["cause"]
+    assert daemon.stop() == 0
 
 
 def test_second_daemon_is_refused(start: Start) -> None:

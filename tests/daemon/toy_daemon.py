@@ -6,6 +6,7 @@ The log, in JSON on standard error, is the transcript that the tests read.
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import signal
 import sys
@@ -17,6 +18,7 @@ import structlog
 
 from otrsd.clock import SystemClock
 from otrsd.control import Control, Work
+from otrsd.daemon import supervisor as supervisor_module
 from otrsd.daemon.lines import Lines
 from otrsd.daemon.roles import RANKS, Role
 from otrsd.daemon.supervisor import Supervisor
@@ -146,6 +148,11 @@ def prepare() -> list[Role]:
     roles = []
     for argument in sys.argv[3:]:
         name, behaviour = argument.split("=")
+        if behaviour == "ends_the_import":
+            os._exit(0)
+        if behaviour == "slow_to_load":
+            threading.Event().wait(0.5)
+            behaviour = "waits"
         if behaviour == "misconfigured":
             raise ConfigError("otrsd.yaml:3:1: no such key\nconfig/a.yaml:1:1: no")
         start, stop = RANKS[name.split("-")[0]]
@@ -154,8 +161,20 @@ def prepare() -> list[Role]:
     return roles
 
 
+def without_room() -> int:
+    """Fork as on a machine with too many processes: the next time there is room."""
+    os.fork = FORK
+    raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+
+
+FORK = os.fork
+
+
 def main() -> int:
     clock = SystemClock()
+    if "TOY_WITHOUT_ROOM" in os.environ:
+        os.fork = without_room
+    supervisor_module._SLOW_SECONDS = 0.1
     supervisor = Supervisor(
         prepare,
         state=Path(sys.argv[1]),

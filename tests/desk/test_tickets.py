@@ -140,3 +140,16 @@ def test_O06_participants_are_capped_at_fifty(desk: Desk):
 
 def test_a_nul_in_a_mail_reaches_no_database(desk: Desk):
     assert opened(desk, title="a\0b").title == "a\ufffdb"
+
+
+def test_H10_a_new_title_is_owed_to_the_index(desk: Desk, database: Database):
+    from otrsd.store import index_todo
+
+    ticket = opened(desk)
+    with database.write() as connection:
+        owed = index_todo.owed(connection, limit=9)
+        index_todo.delete(connection, [row.id for row in owed])
+    with desk.unit() as unit:
+        tickets.change(unit, ticket, Changes(title="Printer is fine again"), WHO)
+    with database.read() as connection:
+        assert len(index_todo.owed(connection, limit=9)) == 1

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import resource
 import shutil
 import stat
 import subprocess
@@ -150,6 +151,23 @@ def test_a_damaged_file_is_kept_and_named_and_stops_nobody(
     assert len(spool.entries()) == 1
     (event,) = (event for event in logged if event["event"] == "mail.held")
     assert event["mail_id"] == bad.name
+
+
+def test_a_file_that_cannot_be_read_for_now_is_left_where_it_is(
+    pipe: Pipe, intake: Intake, clock: FakeClock, finished: Finished, drop: Path
+):
+    pipe()
+    mover = DropMover(drop, intake, clock)
+    names = [path.name for path in finished()]
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, limits[1]))
+    try:
+        looked, found = mover._read(names)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    assert (looked, found) == (1, [])
+    assert finished()
+    assert not list((drop / DAMAGED).iterdir())
 
 
 def test_a_link_is_never_followed(

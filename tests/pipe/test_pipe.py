@@ -6,11 +6,12 @@ import stat
 import subprocess
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from otrsd.channels.drop import read_drop
+from otrsd.channels.drop import PipeSettings, read_drop, write_pipe_json
 from otrsd.ids import is_id
 from otrsd.model.envelope import Envelope
 
@@ -68,6 +69,15 @@ def test_a_mail_at_the_limit_is_taken_and_one_octet_more_is_69(pipe: Pipe):
 def test_a_mail_that_is_too_large_is_read_to_its_end(pipe: Pipe):
     # A writer whose reader hangs up would get SIGPIPE: run fails then.
     assert pipe(content=b"x" * 20_000_000).returncode == 69
+
+
+def test_a_large_limit_never_cuts_a_mail_off(pipe: Pipe, settings: PipeSettings):
+    # More than is read of a mail that is refused anyway, and whole pieces.
+    limit = 65 * 1024 * 1024
+    write_pipe_json(
+        settings.drop.parent / "pipe.json", replace(settings, max_size=limit)
+    )
+    assert pipe(content=b"x" * limit + b"y").returncode == 69
 
 
 def test_an_endless_input_is_not_read_for_ever(pipe: Pipe):

@@ -13,6 +13,7 @@ import pytest
 
 from otrsd.channels.drop import PipeSettings
 from otrsd.channels.intake import Intake
+from otrsd.channels.limits import Budget
 from otrsd.channels.socket import SubmitSocket
 from otrsd.clock import FakeClock
 from otrsd.spool import Spool
@@ -151,6 +152,27 @@ def test_too_many_connections_are_75(settings: PipeSettings, frame: bytes):
     with connect(settings.socket), connect(settings.socket):
         answer = ask(settings.socket, frame)
     assert answer.startswith(b"75 4.3.2 ")
+
+
+def test_a_mail_waits_for_its_share_of_the_memory(
+    settings: PipeSettings, intake: Intake, clock: FakeClock, frame: bytes
+):
+    server = SubmitSocket(
+        intake, clock, max_size=1000, budget=Budget(len(MAIL)), max_seconds=10
+    )
+    with (
+        serving(server, intake, settings.socket),
+        connect(settings.socket) as first,
+        connect(settings.socket) as second,
+    ):
+        first.sendall(frame[:-20])
+        second.sendall(frame)
+        second.settimeout(0.3)
+        with pytest.raises(TimeoutError):
+            second.recv(1)
+        first.close()
+        second.settimeout(5)
+        assert second.recv(100).startswith(b"0 ")
 
 
 def test_a_socket_left_behind_is_replaced_and_removed_at_the_end(
