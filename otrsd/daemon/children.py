@@ -34,6 +34,26 @@ class Death:
     #: Why, in its own words.
     said: str = ""
 
+    def fields(self) -> dict[str, str | int | float]:
+        """Return who it was and why, for a log line."""
+        return {
+            "name": self.name,
+            "pid": self.pid,
+            "cause": self.cause,
+            "seconds_alive": self.seconds_alive,
+        }
+
+    def held(self) -> dict[str, str | bool]:
+        """Return what it had in hand, for a log line; nothing if it waited."""
+        work = self.in_hand
+        held: dict[str, str | bool] = {
+            "stage": work.stage,
+            "plugin": work.plugin,
+            "spool_id": work.spool_id,
+            "alone": work.alone,
+        }
+        return {k: v for k, v in held.items() if v} if work.stage else {}
+
     def summary(self) -> str:
         """Return one line for ``otrsd status``."""
         work = self.in_hand

@@ -131,9 +131,10 @@ class Reload:
             old.stop(child)
 
     def may_start(self, child: Child) -> bool:
-        """After the swap: tell whether the old namesakes of ``child`` are gone."""
+        """Tell whether, after the swap, the old namesakes of ``child`` are gone."""
         if self.old is None:
-            return False
+            # Before the swap the old generation starts what dies, as ever.
+            return True
         kind = _kind(child.line.name)
         return kind == _FIRST or all(
             _kind(each.line.name) != kind for each in self.old.living()

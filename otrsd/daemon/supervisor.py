@@ -177,25 +177,11 @@ class Supervisor:
             self._template_ended(generation)
 
     def _bury(self, death: Death, code: int) -> None:
-        work = death.in_hand
-        fields = {
-            "name": death.name,
-            "pid": death.pid,
-            "cause": death.cause,
-            "seconds_alive": death.seconds_alive,
-        }
         if self._halt is not None:
             level = "info" if code == 0 else "warning"
-            self._log.write(level, "child.ended", **fields)
+            self._log.write(level, "child.ended", **death.fields())
             return
-        held = {
-            "stage": work.stage,
-            "plugin": work.plugin,
-            "spool_id": work.spool_id,
-            "alone": work.alone,
-        }
-        if work.stage:
-            fields |= {key: value for key, value in held.items() if value}
+        fields = {**death.fields(), **death.held()}
         if code == _FINAL_CODE and not self._was_ready:
             self._log.error("child.refused", **fields)
             self._begin_halt(self._clock.monotonic(), exit_code=code)
@@ -232,8 +218,7 @@ class Supervisor:
                 self._generation.start(child)
 
     def _may_start(self, child: Child) -> bool:
-        swapped = self._reload is not None and self._reload.old is not None
-        waits = swapped and self._reload and not self._reload.may_start(child)
+        waits = self._reload is not None and not self._reload.may_start(child)
         return not child.ordered and not waits
 
     def _name_slow_template(self) -> None:
@@ -300,9 +285,7 @@ class Supervisor:
     def _retire(self, reload: Reload, old: Generation, now: float) -> None:
         for death, code in old.hear():
             level = "info" if code == 0 else "warning"
-            self._log.write(
-                level, "child.ended", name=death.name, pid=death.pid, cause=death.cause
-            )
+            self._log.write(level, "child.ended", **death.fields())
         done = reload.retire(now)
         if self._generation is not reload.new and not old.living():
             self._let_go(old)
@@ -327,7 +310,7 @@ class Supervisor:
 
     def _let_go(self, generation: Generation) -> None:
         self._selector.unregister(generation.wire)
-        if not generation.living():
+        if generation.loaded and not generation.living():
             # The end of its stream ends it.
             generation.wire.close()
             self._await_template(generation)
@@ -369,14 +352,8 @@ class Supervisor:
     def _end(self) -> None:
         if self._reload is not None:
             self._let_go(self._reload.old or self._reload.new)
-        generation = self._generation
-        if generation is not None:
-            self._selector.unregister(generation.wire)
-            if generation.loaded and not generation.living():
-                # The end of its stream ends it.
-                generation.wire.close()
-                self._await_template(generation)
-            generation.wreck()
+        if self._generation is not None:
+            self._let_go(self._generation)
         self._status.remove()
         self._log.info("daemon.stopped")
 
