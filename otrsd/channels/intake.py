@@ -145,7 +145,8 @@ class Intake:
             if len(group) > 1 and not _is_away(error):
                 # One mail may be too large, or the reason; the others go alone.
                 return [self._store([waiting])[0] for waiting in group]
-            return [(waiting, _refusal(error)) for waiting in group]
+            refusal = _refusal(error, len(group))
+            return [(waiting, refusal) for waiting in group]
         return [(waiting, None) for waiting in group]
 
     def _put(self, group: Sequence[_Waiting]) -> None:
@@ -164,11 +165,13 @@ def _is_away(error: Exception) -> bool:
     return isinstance(error, TemporaryError) and not isinstance(error, SpoolFullError)
 
 
-def _refusal(error: Exception) -> TemporaryError:
+def _refusal(error: Exception, mails: int) -> TemporaryError:
+    """Log ``error``, once for all mails that met it; return what callers get."""
+    log = structlog.get_logger()
     if not isinstance(error, TemporaryError):
-        structlog.get_logger().error("mail.rejected", reason=repr(error))
+        log.error("mail.rejected", mails=mails, reason=repr(error))
         return TemporaryError("the mail could not be stored; see the log")
-    structlog.get_logger().warning("mail.rejected", reason=str(error))
+    log.warning("mail.rejected", mails=mails, reason=str(error))
     return error
 
 

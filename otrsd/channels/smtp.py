@@ -22,7 +22,7 @@ from otrsd.channels.content import Content
 from otrsd.channels.events import visible
 from otrsd.channels.replies import Reply
 from otrsd.channels.session import Connection, Phase
-from otrsd.errors import SpoolFullError
+from otrsd.errors import SpoolFullError, TemporaryError
 from otrsd.failpoint import failpoint
 from otrsd.model.envelope import Envelope
 
@@ -241,6 +241,9 @@ class SmtpSession(Connection):
         except SpoolFullError:
             self._entrance.note_full()
             return replies.SPOOL_FULL, ""
+        except TemporaryError:
+            # Foreseen, and the intake has logged the reason.
+            return replies.TRY_AGAIN, ""
         except Exception as error:  # noqa: BLE001 - whatever it is: try again
             await self.handle_exception(error)
             return replies.TRY_AGAIN, ""

@@ -42,9 +42,10 @@ def enter(state: Path) -> None:
         return
     if uid != 0:
         name = login(owner.st_uid)
+        whose = "root" if owner.st_uid == 0 else f"{name} and root"
         raise NotAllowedError(
             f"the state folder {state} belongs to {name}, and you are {login(uid)}: "
-            f"only {name} and root may look at it. Try: sudo -u {name} otrsd …"
+            f"only {whose} may look at it. Try: sudo -u {name} otrsd …"
         )
     _become(owner.st_uid, owner.st_gid)
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 #: From this on a person is told that the index is behind (ux.md §3).
 LAG_TOLD = 5.0
-HEADING = ("number", "queue", "state", "priority", "customer", "title", "changed")
+HEADING = ("number", "queue", "state", "prio", "customer", "title", "changed")
 #: A query may begin a word with a minus, as in ``-tag:spam``.
 QUERY_SETTINGS = {"ignore_unknown_options": True}
 

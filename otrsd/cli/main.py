@@ -65,6 +65,15 @@ class LazyGroup(click.Group):
             raise TypeError(f"{module}:{name} is no command")
         return command
 
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command; whoever has read enough of its output is no failure."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            # What is left in the buffer has to go somewhere when Python ends.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
+
     def format_commands(
         self, ctx: click.Context, formatter: click.HelpFormatter
     ) -> None:
@@ -114,13 +123,11 @@ def _failed(error: Exception) -> int:
     if isinstance(error, click.ClickException):
         error.show()
         return error.exit_code
-    if isinstance(error, BrokenPipeError):
-        # Whoever read our output has seen enough.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     if os.environ.get(_DEBUG):
         raise error
-    return _tell(error) if isinstance(error, OtrsdError) else _own_fault(error)
+    if isinstance(error, OtrsdError):
+        return _tell(error)
+    return _refused(error) if isinstance(error, OSError) else _own_fault(error)
 
 
 def _tell(error: OtrsdError) -> int:
@@ -133,6 +140,16 @@ def _tell(error: OtrsdError) -> int:
     elif isinstance(error, ConfigError) and hasattr(error, "problems"):
         click.echo("otrsd: nothing was done. Try: otrsd check", err=True)
     return error.exit_code
+
+
+def _refused(error: OSError) -> int:
+    """Say what the system would not do: most often it could not write."""
+    from otrsd.mime.visible import visible
+
+    where = visible(f"{error.filename}: " if error.filename else "")
+    click.echo(f"otrsd: {where}the system says: {error.strerror or error}", err=True)
+    click.echo("otrsd: try: df -h, and look where the output goes", err=True)
+    return 1
 
 
 def _own_fault(error: Exception) -> int:

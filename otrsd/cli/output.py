@@ -21,6 +21,11 @@ import click
 from otrsd.mime.visible import visible
 
 _KILO = 1000
+#: Columns that are never broken: what a next command wants to be given.
+_WHOLE = frozenset(("number", "id", "name", "seq", "prio"))
+#: A broken column is at least so wide; so much room is between two.
+_NARROWEST = 8
+_GAP = 2
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 
 
@@ -43,11 +48,19 @@ def print_table(
     from rich.text import Text
 
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in heading:
-        table.add_column(name, overflow="fold")
+    least = 0
+    for position, name in enumerate(heading):
+        whole = name in _WHOLE
+        table.add_column(name, overflow="fold", no_wrap=whole)
+        widest = max(map(len, (name, *(row[position] for row in texts))))
+        least += _GAP + (widest if whole else min(widest, _NARROWEST))
     for row in texts:
         table.add_row(*(Text(cell) for cell in row))
-    Console(highlight=False).print(table)
+    console = Console(highlight=False)
+    # A terminal that is too narrow breaks the lines itself, and every name stays
+    # whole enough to be copied.
+    console.width = max(console.width, least)
+    console.print(table)
 
 
 def print_facts(

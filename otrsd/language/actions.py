@@ -40,10 +40,10 @@ class Actions:
     tags: list[Text] = field(default_factory=list)
     fields: dict[str, Text] = field(default_factory=dict)
 
-    @property
-    def ends(self) -> bool:
-        """Tell whether no later rule is asked."""
-        return self.stop or self.discard is not None or self.hold is not None
+    def ends(self, *, released: bool = False) -> bool:
+        """Tell whether no later rule is asked; a mail that was released isn't held."""
+        held = self.hold is not None and not released
+        return self.stop or self.discard is not None or held
 
     def changes(self, groups: Mapping[str, str]) -> tuple[Changes, tuple[str, ...]]:
         """Return the proposal, and what had to be left out."""

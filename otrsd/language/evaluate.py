@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from otrsd.language.regex import Pattern, glob
 from otrsd.language.tree import And, Not, Op, Test, Tree
+from otrsd.mime.htmltext import html_to_text
 from otrsd.model.envelope import Envelope
 from otrsd.model.mail import Address, Mail
 
@@ -101,6 +102,13 @@ def _has(mail: Mail) -> tuple[str, ...]:
     return ("attachment",) if any(p.is_attachment for p in mail.parts) else ()
 
 
+def _bodies(mail: Mail) -> tuple[str, ...]:
+    """Return what a reader may see: the text and, where it differs, the HTML's."""
+    # Programs disagree which alternative to show (CWE-436), so rules ask both.
+    shown = html_to_text(mail.html) if mail.html else mail.text
+    return (mail.text,) if shown == mail.text else (mail.text, shown)
+
+
 #: Field → its values. ``shown.X`` is what ``contains`` sees of an address field.
 _READERS: Mapping[str, Callable[[Mail, Envelope], tuple[str, ...]]] = {
     "from": lambda mail, _: _addresses(mail.author),
@@ -110,7 +118,7 @@ _READERS: Mapping[str, Callable[[Mail, Envelope], tuple[str, ...]]] = {
     "shown.to": lambda mail, _: _shown(mail.to),
     "shown.cc": lambda mail, _: _shown(mail.cc),
     "subject": lambda mail, _: (mail.subject,),
-    "body": lambda mail, _: (mail.text,),
+    "body": lambda mail, _: _bodies(mail),
     "envelope.from": lambda _, envelope: (envelope.mail_from,),
     "envelope.to": lambda _, envelope: envelope.rcpt_tos,
     "has": lambda mail, _: _has(mail),

@@ -1,6 +1,6 @@
 """The search language: text → the same tree that conditions have.
 
-First form (ux.md §3): words, ``"phrases"``, ``pre*``, ``OR``, ``NOT``, ``-x``,
+First form (ux.md §3): words, ``"phrases"``, ``pre*``, ``AND``, ``OR``, ``NOT``, ``-x``,
 parentheses, ``field:value`` with comma lists and quotes, comparisons and ranges.
 Errors, never guesses: what has no meaning raises :class:`QueryError` with the column
 and, where there is one, a suggestion.
@@ -45,16 +45,17 @@ _GRAMMAR = r"""
     start: _any?
     _any: either | _all
     either: all (_OR all)+
-    all: _one+
-    _all: _one+
+    all: _one (_AND? _one)*
+    _all: _one (_AND? _one)*
     _one: negated | _atom
     negated: (_NOT | _MINUS) _atom
     _atom: group | TERM | PHRASE | WORD
     group: "(" _any ")"
 
     TERM.3: /[A-Za-z_][\w.-]*:(?:(?:"[^"]*"|[^\s",()]+|,)+)?/
-    _OR.2: /OR(?=[\s(]|$)/
-    _NOT.2: /NOT(?=[\s(]|$)/
+    _AND.2: /AND(?=[\s()]|$)/
+    _OR.2: /OR(?=[\s()]|$)/
+    _NOT.2: /NOT(?=[\s()]|$)/
     _MINUS.2: /-(?=[^\s\-])/
     PHRASE: /"[^"]*"/
     WORD: /[^\s()"\-][^\s()"]*/
@@ -199,7 +200,7 @@ def _explained(text: str, error: UnexpectedInput) -> QueryError:
     if found == ")":
         return QueryError("nothing to close, or nothing between '(' and ')'", column)
     word = last if ended else str(token or found)
-    if word in {"OR", "NOT", "-"}:
+    if word in {"AND", "OR", "NOT", "-"}:
         hint = f'quote it to search for the word: "{word}"'
         at = len(text.rstrip()) - len(word) + 1 if ended else column
         return QueryError(f"'{word}' misses a condition beside it", at, hint)

@@ -8,7 +8,7 @@ out. ``run`` returns what every matching rule proposes, in order; the caller fol
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from otrsd.config.fit import switch_hint
@@ -84,8 +84,16 @@ class Rules:
         mail: Mail,
         envelope: Envelope,
         ticket: Ticket | None = None,  # noqa: ARG002 - ticket fields come with jobs
+        *,
+        without: Container[str] = (),
+        released: bool = False,
     ) -> tuple[Applied, ...]:
-        """Return what the matching rules propose, in order, until one stops."""
+        """Return what the matching rules propose, in order, until one stops.
+
+        ``without`` names rules that don't count for this mail (it was restored from
+        the trash), ``released`` is a mail that no rule may hold again: neither ends
+        the run.
+        """
         view = View(mail, envelope, self._match_fields)
         applied: list[Applied] = []
         for rule in self.rules:
@@ -93,16 +101,17 @@ class Rules:
             if not rule.holds(view, groups):
                 continue
             changes, notes = rule.actions.changes(groups)
+            ends = rule.actions.ends(released=released) and rule.name not in without
             applied.append(
                 Applied(
                     rule=rule.name,
                     origin=rule.origin,
                     changes=changes,
-                    stop=rule.actions.ends,
+                    stop=ends,
                     notes=notes,
                 )
             )
-            if rule.actions.ends:
+            if ends:
                 break
         return tuple(applied)
 
@@ -111,8 +120,11 @@ class Rules:
         mail: Mail,
         envelope: Envelope,
         ticket: Ticket | None = None,  # noqa: ARG002 - as in run
+        *,
+        without: Container[str] = (),
+        released: bool = False,
     ) -> tuple[Tried, ...]:
-        """Return for each rule whether it matched, and why."""
+        """Return for each rule whether it matched, and why; arguments as in run."""
         view = View(mail, envelope, self._match_fields)
         tried: list[Tried] = []
         ended = ""
@@ -125,7 +137,8 @@ class Rules:
             tried.append(
                 Tried(rule=rule.name, origin=rule.origin, matched=matched, why=words)
             )
-            if matched and rule.actions.ends:
+            counts = matched and rule.name not in without
+            if counts and rule.actions.ends(released=released):
                 ended = rule.name
         return tuple(tried)
 
@@ -148,7 +161,7 @@ def compile_rules(
         if rule is None:
             continue
         last = compiled[-1] if compiled else None
-        if last is not None and last.when == ALWAYS and last.actions.ends:
+        if last is not None and last.when == ALWAYS and last.actions.ends():
             problems.append(_never_asked(node, name, last))
         compiled.append(rule)
     return Rules(compiled, match_fields=fields, problems=problems)

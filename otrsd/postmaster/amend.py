@@ -34,6 +34,8 @@ ADDRESS_FIELDS = (
 #: Fields of Changes of which the first value wins.
 _SINGLE = ("queue", "title", "state", "priority", "owner", "open_key")
 NO_SUBJECT = "(no subject)"
+#: What the trace says of a rule or plugin that does not count for this mail.
+LEFT_OUT = "left out of this journey"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -118,11 +120,17 @@ def _ask_for_queue(post: Postmaster, fold: Fold, screened: Screened) -> None:
 
 
 def _ask_rules(post: Postmaster, fold: Fold, screened: Screened, found: Found) -> None:
-    applied = post.rules.run(screened.mail, screened.claimed.envelope, found.ticket)
+    applied = post.rules.run(
+        screened.mail,
+        screened.claimed.envelope,
+        found.ticket,
+        without=rules_left_out(screened.skip),
+        released=screened.claimed.released,
+    )
     for each in applied:
         who = f"rule:{each.rule}"
         if who in screened.skip:
-            screened.trace.note("rule", each.rule, "left out of this journey")
+            screened.trace.note("rule", each.rule, LEFT_OUT)
             continue
         changes = each.changes
         if found.ticket is not None:
@@ -133,6 +141,12 @@ def _ask_rules(post: Postmaster, fold: Fold, screened: Screened, found: Found) -
                 screened.trace.note("rule", each.rule, what)
             changes = _without(changes, single)
         _accept(fold, screened, who, changes, where=each.origin)
+
+
+def rules_left_out(skip: frozenset[str]) -> frozenset[str]:
+    """Return the names of the rules in ``skip``, which names plugins, too."""
+    rule = "rule:"
+    return frozenset(n.removeprefix(rule) for n in skip if n.startswith(rule))
 
 
 def _ask_plugins(
@@ -267,6 +281,8 @@ def _note(
         for key in ("discard", "hold", "note")
         if getattr(kept, key)
     ]
+    if kept.hold and screened.claimed.released:
+        told.append("ignored: a person has released the mail")
     told += [f"{key} ignored: already set by {owner}" for key, owner in lost.items()]
     if told or kind == "rule":
         place = f" ({where})" if where else ""

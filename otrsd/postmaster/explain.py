@@ -23,6 +23,7 @@ from otrsd.model.envelope import Envelope
 from otrsd.model.mail import Mail
 from otrsd.model.ticket import Ticket
 from otrsd.model.verdict import Disposition
+from otrsd.postmaster.amend import LEFT_OUT
 from otrsd.postmaster.deliver import Batch, carry
 from otrsd.postmaster.parts import Fate, Postmaster, Screened
 from otrsd.postmaster.screen import screen
@@ -89,11 +90,20 @@ def stored(post: Postmaster, spool_id: str) -> Explanation:
     envelope = _envelope_of(post, spool_id)
     snapshot, kept = found
     rules = _rules_of(post, snapshot)
+    told = steps(kept)
     return Explanation(
         mail=mail,
         envelope=envelope,
-        steps=steps(kept),
-        rules=rules.explain(mail, envelope, None) if rules else None,
+        steps=told,
+        rules=rules.explain(
+            mail,
+            envelope,
+            without=[step.who for step in told if step.what == LEFT_OUT],
+            # What is in a ticket was let pass by whoever could have held it.
+            released=entry.outcome != ledger.TRASH,
+        )
+        if rules
+        else None,
         end=_told(entry),
         is_dry=False,
     )

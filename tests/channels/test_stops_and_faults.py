@@ -49,6 +49,19 @@ def test_what_fails_inside_is_try_again_without_inner_text(
     visit(story, full_seconds=0)
 
 
+def test_a_refusal_for_now_is_no_failure_of_the_session(visit: Visit):
+    async def story(house: House) -> None:
+        client = await house.connect()
+        house.kept.failure = TemporaryError("away")
+        assert (await client.mail(MAIL)).startswith("451")
+        assert not house.events.named("session.failed")
+        house.kept.failure = RuntimeError("ours")
+        assert (await client.mail(MAIL)).startswith("451")
+        assert house.events.named("session.failed")
+
+    visit(story)
+
+
 def test_a_full_spool_is_known_at_mail_from_for_a_while(visit: Visit):
     async def story(house: House) -> None:
         house.kept.failure = SpoolFullError("disk")

@@ -16,9 +16,10 @@ from otrsd.cli.access import enter, login
 from otrsd.cli.main import cli
 from otrsd.errors import NotAllowedError
 from otrsd.testing import Site
-from tests.cli.conftest import Otrsd
+from tests.cli.conftest import MakeMail, Otrsd
 
 ROOT = Path(__file__).parents[2]
+OTRSD = (sys.executable, str(ROOT / "scripts" / "otrsd"))
 #: What takes long to import; `otrsd --help` needs none of it.
 HEAVY = {
     "alembic",
@@ -120,6 +121,28 @@ def test_an_error_of_our_own_shows_no_traceback(
     assert ran.code in {1, 75}
     assert ran.err.startswith("otrsd: ")
     assert "Traceback" not in ran.err
+
+
+def test_what_the_system_refuses_is_no_error_of_ours(site: Site, make_mail: MakeMail):
+    site.deliver(make_mail())
+    with Path("/dev/full").open("wb") as full:
+        ran = subprocess.run(
+            [*OTRSD, "ticket", "list"], check=False, stdout=full, stderr=subprocess.PIPE
+        )
+    assert ran.returncode == 1
+    assert ran.stderr.startswith(b"otrsd: the system says: No space left on device\n")
+    assert b"of otrsd itself" not in ran.stderr
+
+
+def test_whoever_has_read_enough_is_no_failure(site: Site, make_mail: MakeMail):
+    site.deliver(make_mail())
+    reader, writer = os.pipe()
+    os.close(reader)
+    ran = subprocess.run(
+        [*OTRSD, "ticket", "list"], check=False, stdout=writer, stderr=subprocess.PIPE
+    )
+    os.close(writer)
+    assert (ran.returncode, ran.stderr) == (0, b"")
 
 
 def test_the_owner_may_enter_and_an_absent_folder_is_nobodys(tmp_path: Path):

@@ -27,12 +27,16 @@ OnTerminal = Callable[..., tuple[int, str]]
 
 @pytest.fixture
 def on_terminal(site: Site) -> OnTerminal:
-    """Give a function that runs a command on a terminal of 100 columns."""
+    """Give a function that runs a command on a terminal."""
 
-    def run(*arguments: str, typed: str = "") -> tuple[int, str]:
+    def run(*arguments: str, typed: str = "", columns: int = 100) -> tuple[int, str]:
         ours, its = pty.openpty()
         command = [sys.executable, str(ROOT / "scripts" / "otrsd"), *arguments]
-        environ = os.environ | {"COLUMNS": "100", "NO_COLOR": "1", "TERM": "xterm"}
+        environ = os.environ | {
+            "COLUMNS": f"{columns}",
+            "NO_COLOR": "1",
+            "TERM": "xterm",
+        }
         os.write(ours, typed.encode())
         with subprocess.Popen(
             command, stdin=its, stdout=its, stderr=its, env=environ
@@ -71,6 +75,15 @@ def _all_of(descriptor: int) -> str:
 @pytest.fixture
 def held(site: Site, make_mail: MakeMail) -> str:
     return str(site.deliver(make_mail(Subject="hold me")).spool_id)
+
+
+@pytest.mark.parametrize("columns", [80, 40])
+def test_a_number_is_never_broken(
+    on_terminal: OnTerminal, site: Site, make_mail: MakeMail, columns: int
+):
+    number = site.ticket(site.deliver(make_mail(Subject="long " * 50)).ticket_id).number
+    _, text = on_terminal("ticket", "list", columns=columns)
+    assert number in text
 
 
 def test_a_table_has_a_heading(on_terminal: OnTerminal, held: str):

@@ -116,6 +116,29 @@ def test_a_plugin_s_field_is_asked_like_any_other(
     assert matches("spam.score: 12", **{"spam.score": lambda _mail: 12})
 
 
+def test_a_body_is_every_alternative(
+    rules: Callable[[str], Rules], mail: Mail, envelope: Envelope
+) -> None:
+    compiled = rules("x: {when: {body: toner}, then: {tag: x}}")
+    plain = replace(mail, text="The toner is empty.", html="<p>Look inside.</p>")
+    shown = replace(mail, text="Look inside.", html="<p>The <b>ton</b>er is empty.")
+    hidden = replace(mail, text="Look inside.", html="<p title=toner>Look inside.")
+    assert [bool(compiled.run(m, envelope)) for m in (plain, shown, hidden)] == [
+        True,
+        True,
+        False,
+    ]
+
+
+def test_what_must_not_stand_in_a_body_stands_in_no_alternative(
+    rules: Callable[[str], Rules], mail: Mail, envelope: Envelope
+) -> None:
+    compiled = rules("x: {when: {body: {not: casino}}, then: {tag: x}}")
+    posing = replace(mail, text="Dear customer", html="<p>Casino!</p>")
+    assert compiled.run(mail, envelope)
+    assert not compiled.run(posing, envelope)
+
+
 def test_lone_surrogates_do_no_harm(
     rules: Callable[[str], Rules], mail: Mail, envelope: Envelope
 ) -> None:

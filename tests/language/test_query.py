@@ -36,6 +36,18 @@ def test_words_phrases_and_beginnings() -> None:
     )
 
 
+def test_and_may_be_written() -> None:
+    assert tree("a AND b") == tree("a b")
+    assert tree("a AND (b OR c) AND NOT d") == tree("a (b OR c) -d")
+    assert tree("a and b") == And(parts=(word("a"), word("and"), word("b")))
+
+
+@pytest.mark.parametrize("text", ["AND", "a AND", "AND a", "a AND OR b", "(a AND) b"])
+def test_and_wants_a_condition_on_both_sides(text: str) -> None:
+    with pytest.raises(QueryError, match=r"misses a condition|nothing to close"):
+        tree(text)
+
+
 def test_or_binds_looser_than_and() -> None:
     assert tree("a b OR c") == Or(parts=(And(parts=(word("a"), word("b"))), word("c")))
     assert tree("a (b OR c)") == And(

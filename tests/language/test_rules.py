@@ -62,6 +62,26 @@ def test_discard_hold_and_stop_end_the_run(
         assert (applied.rule, applied.stop) == ("a", True)
 
 
+def test_a_released_mail_is_shown_to_the_rules_below(
+    rules: Make, mail: Mail, envelope: Envelope
+) -> None:
+    compiled = rules("a: {then: {hold: odd}}\nb: {then: stop}\nc: {then: {tag: x}}")
+    applied = compiled.run(mail, envelope, released=True)
+    assert [(a.rule, a.stop) for a in applied] == [("a", False), ("b", True)]
+    tried = compiled.explain(mail, envelope, released=True)
+    assert [t.matched for t in tried] == [True, True, False]
+
+
+def test_a_rule_that_does_not_count_does_not_end_the_run(
+    rules: Make, mail: Mail, envelope: Envelope
+) -> None:
+    compiled = rules("a: {then: discard}\nb: {then: {tag: x}}")
+    applied = compiled.run(mail, envelope, without=["a"])
+    assert [a.rule for a in applied] == ["a", "b"]
+    tried = compiled.explain(mail, envelope, without=["a"])
+    assert [t.matched for t in tried] == [True, True]
+
+
 def test_every_match_is_returned_in_order(
     rules: Make, mail: Mail, envelope: Envelope
 ) -> None:

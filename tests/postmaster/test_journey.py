@@ -3,6 +3,9 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+from otrsd.desk import trash as desk_trash
+from otrsd.desk.tickets import Who
+from otrsd.postmaster import explain
 from otrsd.store import history, ledger, trash
 
 REPLY = {"In_Reply_To": "<1@customer.example>", "message_id": "<2@customer.example>"}
@@ -153,6 +156,22 @@ def test_a_rule_holds_until_a_person_releases(office: Any, mail: Any):
     office.spool.release(office.ids[0])
     office.run()
     assert office.ticket().title == "please hold me"
+
+
+def test_what_a_person_lets_pass_is_routed_by_the_rules_below(office: Any, mail: Any):
+    office.deliver(mail(subject="hold me: invoice RE-7"))
+    office.spool.release(office.ids[0])
+    office.deliver(mail(subject="SPAM? invoice RE-8", message_id="<2@x>"))
+    anna = Who(actor="anna", cause="cli")
+    desk_trash.restore(office.post.desk, office.spool, 1, anna)
+    office.run()
+    assert {ticket.queue for ticket in office.tickets()} == {"billing"}
+    released, restored = (explain.stored(office.post, i).steps for i in office.ids)
+    assert any("a person has released" in step.what for step in released)
+    assert any(step.what == "left out of this journey" for step in restored)
+    for spool_id in office.ids:
+        told = explain.stored(office.post, spool_id).rules or ()
+        assert [t.rule for t in told if t.matched][1:] == ["invoices", "late"]
 
 
 def test_a_crash_between_desk_and_spool_is_a_no_op_the_second_time(
