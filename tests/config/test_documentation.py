@@ -12,7 +12,7 @@ import pytest
 from pydantic import BaseModel
 
 from otrsd.config.load import Examined
-from otrsd.config.models import Listener, Plugins, Queue, Site, Spool, Trash
+from otrsd.config.models import Listener, Plugins, Queue, Send, Site, Spool, Trash
 from otrsd.language.actions import _SETTINGS
 from otrsd.language.conditions import ADDRESSES, TEXTS
 from otrsd.language.query import FIELDS, parse_query
@@ -41,9 +41,10 @@ def test_each_search_is_understood(text: str) -> None:
     assert list(each_test(query.tree))
 
 
-@pytest.mark.parametrize("model", [Site, Listener, Queue, Plugins, Spool, Trash])
+@pytest.mark.parametrize("model", [Site, Listener, Send, Queue, Plugins, Spool, Trash])
 def test_each_key_is_in_the_example(model: type[BaseModel]) -> None:
-    keys = [key for key in model.model_fields if key != "nodes"]
+    fields = model.model_fields.items()
+    keys = [field.alias or name for name, field in fields if name != "nodes"]
     assert [key for key in keys if f"{key}:" not in EXAMPLES[0]] == []
 
 
