@@ -1,4 +1,4 @@
-"""Notices: mails to ``site.admin``, once a day for each cause.
+"""Notices: mails to ``site.admin``, once a day for each cause, at most twenty.
 
 They go the way of all mail (outbox, relay), but belong to no ticket: the parcel
 carries its octets. Automatic, from the null reverse-path, so that nothing answers.
@@ -21,6 +21,8 @@ from otrsd.store import tally
 
 #: How long one cause is not told again.
 PAUSE = timedelta(days=1)
+#: Notices of all causes in that time: a stranger may think of many.
+MOST = 20
 _DIGITS = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}|\d+")
 #: Characters of a reason that tell causes apart.
 _CAUSE = 120
@@ -41,6 +43,8 @@ def tell_admin(
     with desk.unit() as unit:
         since = unit.at - PAUSE
         if tally.count(unit.connection, tally.ADMIN, who=key, since=since):
+            return False
+        if tally.count(unit.connection, tally.ADMIN, since=since) >= MOST:
             return False
         tally.add(unit.connection, tally.ADMIN, key, unit.at)
         values = {

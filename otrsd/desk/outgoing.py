@@ -25,12 +25,14 @@ from otrsd.mime.compose import Letter, compose, sealed, sendable
 from otrsd.model.article import ArticleKind, SenderType
 from otrsd.model.mail import Address
 from otrsd.model.ticket import Ticket
-from otrsd.store import articles, content, outbox
+from otrsd.store import articles, content, locks, outbox
 from otrsd.store.engine import Connection
 from otrsd.store.outbox import Owed
 
 #: Lanes of the outbox: to be sent; waiting for a person after a refusal.
 MAIL, DEAD = "mail", "dead-mail"
+#: Names of the counters of results.
+COUNTER = "outgoing/"
 #: Recipients that one mail may have (row O06).
 MOST_RECIPIENTS = 50
 #: Characters of the outbox's target column.
@@ -213,10 +215,34 @@ def outgoing(connection: Connection) -> tuple[Waiting, ...]:
     return tuple(_waiting(each) for each in outbox.look(connection, [MAIL, DEAD]))
 
 
-def figures(connection: Connection) -> Mapping[str, int]:
-    """Return how many mails wait, and how many wait for a person."""
-    counts = outbox.count_kinds(connection)
-    return {"waiting": counts.get(MAIL, 0), "dead": counts.get(DEAD, 0)}
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """Outgoing mail in numbers, for metrics."""
+
+    #: Mails that will be tried; mails that wait for a person.
+    waiting: int
+    dead: int
+    #: ``sent``, ``deferred``, ``dead``: how often, since the database was made.
+    results: Mapping[str, int]
+    #: Automatic answers that the loop guard kept back.
+    stopped: int
+
+
+def figures(connection: Connection) -> Figures:
+    """Return the numbers."""
+    owed = outbox.count_kinds(connection)
+    results = locks.counted(connection, COUNTER)
+    return Figures(
+        waiting=owed.get(MAIL, 0),
+        dead=owed.get(DEAD, 0),
+        results={key: results.get(key, 0) for key in ("sent", "deferred", "dead")},
+        stopped=results.get("stopped", 0),
+    )
+
+
+def count(unit: Unit, result: str) -> None:
+    """Count a result for the metrics."""
+    locks.count_up(unit.connection, f"{COUNTER}{result}", 1)
 
 
 def retry(unit: Unit, row_id: int) -> Waiting:

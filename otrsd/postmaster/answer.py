@@ -3,7 +3,7 @@
 Owed in the mail's own transaction, once the ticket has its number. Whatever keeps it
 back — a machine's mail, a cap, a template that fails — is a history row with its
 reason; it never keeps the mail back. The text is the site's alone: nothing that the
-sender chose is in it (row K09).
+sender chose is in it (row K09), unless a site's own template names the title.
 """
 
 from __future__ import annotations
@@ -70,11 +70,12 @@ def _written(
     template: str,
 ) -> Outgoing:
     language = head.language_of(ticket.queue)
-    rendered = head.letters.render(template, language, head.values(ticket, author))
+    # The bare address: a name is text that the sender chose.
+    customer = Address(address=author.address)
+    rendered = head.letters.render(template, language, head.values(ticket, customer))
     subject = rendered.subject or f"Re: {clean_subject(ticket.title, head.hook)}"
     return Outgoing(
-        # The bare address: a name is text that the sender chose.
-        to=(Address(address=author.address),),
+        to=(customer,),
         subject=subject,
         text=rendered.text,
         language=rendered.language,
@@ -87,3 +88,4 @@ def _written(
 def _suppress(unit: Unit, ticket: Ticket, reason: str) -> None:
     data = {"suppressed": "auto-response", "reason": reason}
     tickets.remark(unit, ticket, "LoopProtection", _WHO, data)
+    outgoing.count(unit, "stopped")

@@ -11,14 +11,13 @@ A crash between the smarthost's yes and ours sends a mail twice, with one Messag
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from otrsd.control import Control, Work
 from otrsd.desk import tickets
-from otrsd.desk.outgoing import DEAD, MAIL, Parcel
+from otrsd.desk.outgoing import DEAD, MAIL, Parcel, count
 from otrsd.desk.tickets import Who
 from otrsd.desk.unit import Desk, Unit
 from otrsd.errors import DatabaseAwayError, NotFoundError
@@ -53,8 +52,6 @@ class MailLane:
     submit: Submit
     control: Control
     log: Any
-    #: sent, deferred, dead: how often since the start, for metrics.
-    counts: Counter[str] = field(default_factory=Counter)
     _away: bool = False
 
     def run(self) -> None:
@@ -128,6 +125,8 @@ class MailLane:
                 _move(unit, owed, DEAD, _only(open_parcel, dead), dead, unit.at)
             else:
                 outbox.done(unit.connection, [owed.id])
+            for name in _results(parcel, dead, later):
+                count(unit, name)
         self._tell(owed, parcel, dead, later)
 
     def _put_off(
@@ -162,16 +161,25 @@ class MailLane:
             "ticket_id": parcel.ticket_id,
             "article_id": parcel.article_id,
         }
-        if len(dead) + len(later) < len(parcel.rcpt_tos):
-            self.counts["sent"] += 1
+        if "sent" in _results(parcel, dead, later):
             self.log.info("article.sent", message_id=parcel.message_id, **ids)
         look = "otrsd spool list --out"
         if later:
-            self.counts["deferred"] += 1
             self.log.warning("article.deferred", reason=_why(later), look=look, **ids)
         if dead:
-            self.counts["dead"] += 1
             self.log.error("article.bounced", reason=_why(dead), look=look, **ids)
+
+
+def _results(
+    parcel: Parcel, dead: dict[str, Refused], later: dict[str, Refused]
+) -> tuple[str, ...]:
+    """Return what became of a mail, or of its parts."""
+    found = {
+        "sent": len(dead) + len(later) < len(parcel.rcpt_tos),
+        "deferred": bool(later),
+        "dead": bool(dead),
+    }
+    return tuple(name for name, is_so in found.items() if is_so)
 
 
 def _only(parcel: Parcel, refused: dict[str, Refused]) -> Parcel:

@@ -15,16 +15,19 @@ from otrsd.config.load import Examined
 from otrsd.config.models import Listener, Plugins, Queue, Send, Site, Spool, Trash
 from otrsd.language.actions import _SETTINGS
 from otrsd.language.conditions import ADDRESSES, TEXTS
+from otrsd.language.letters import NAMES, compile_letters
 from otrsd.language.query import FIELDS, parse_query
 from otrsd.language.rules import compile_rules
 from otrsd.language.tree import each_test
 
 PAGE = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text()
 EXAMPLES = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
+HOWTO = (Path(__file__).parents[2] / "docs" / "howto" / "send.md").read_text()
+ON_SENDING = re.findall(r"```yaml\n(.*?)```", HOWTO, re.DOTALL)
 SEARCHES = re.findall(r"```text\n(.*?)```", PAGE, re.DOTALL)[0].splitlines()
 
 
-@pytest.mark.parametrize("text", EXAMPLES)
+@pytest.mark.parametrize("text", [*EXAMPLES, *ON_SENDING])
 def test_each_example_is_a_site_without_a_problem(
     text: str, site: Callable[..., Examined]
 ) -> None:
@@ -33,6 +36,13 @@ def test_each_example_is_a_site_without_a_problem(
     assert examined.config is not None
     config = examined.config
     assert compile_rules(config.rules, queues=config.queues).problems == ()
+    letters = compile_letters(config.templates, queues=config.queue_nodes)
+    assert letters.problems == ()
+
+
+def test_each_name_of_a_template_is_explained() -> None:
+    names = [name for members in NAMES.values() for name in members]
+    assert [name for name in names if f".{name}`" not in HOWTO] == []
 
 
 @pytest.mark.parametrize("text", SEARCHES)

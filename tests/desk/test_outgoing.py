@@ -243,7 +243,10 @@ def test_a_mail_that_is_not_there_can_not_be_dropped(desk: Desk):
 def test_figures_for_the_metrics(desk: Desk):
     with a_ticket(desk) as (unit, ticket):
         replies.reply(unit, HEAD, ticket, Answer(text="Hi."), AGENT)
-        assert outgoing.figures(unit.connection) == {"waiting": 1, "dead": 0}
+        outgoing.count(unit, "sent")
+        found = outgoing.figures(unit.connection)
+    assert (found.waiting, found.dead, found.stopped) == (1, 0, 0)
+    assert found.results == {"sent": 1, "deferred": 0, "dead": 0}
 
 
 def test_a_long_title_is_cut(desk: Desk):
@@ -310,7 +313,7 @@ def test_the_first_answer_word_for_word(render: Callable[..., str]):
     """Row O07: whatever else gets into it is seen here."""
     assert render("received") == (
         "We have your mail\n"
-        "Dear Kim Customer,\n\n"
+        "Hello,\n\n"
         "we have your mail, and answer as soon as we can. Its number is\n\n"
         "    2026112310000011\n\n"
         "Please keep the subject as it is when you write to us again: then your mail "

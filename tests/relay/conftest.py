@@ -16,7 +16,7 @@ import trustme
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
-from otrsd.desk.outgoing import Outgoing, Waiting, outgoing, send
+from otrsd.desk.outgoing import Outgoing, Waiting, figures, outgoing, send
 from otrsd.desk.tickets import Who
 from otrsd.model.mail import Address
 from otrsd.relay.mail_lane import MailLane
@@ -176,6 +176,12 @@ class House:
     def waiting(self) -> tuple[Waiting, ...]:
         with self.site.app.database.read() as connection:
             return outgoing(connection)
+
+    def results(self) -> dict[str, int]:
+        """Return how often what happened."""
+        with self.site.app.database.read() as connection:
+            found = figures(connection).results
+        return {name: times for name, times in found.items() if times}
 
     def run(self) -> None:
         """Send what is due."""

@@ -31,7 +31,7 @@ def test_an_answer_arrives_as_it_is_stored(house: Open, sink: Sink):
     with opened.site.app.database.read() as connection:
         assert content.read(connection, article.content_sha256) == mail.content
     assert opened.waiting() == ()
-    assert opened.lane.counts == {"sent": 1}
+    assert opened.results() == {"sent": 1}
 
 
 def test_what_is_owed_can_be_seen_before_it_is_tried(house: Open):
@@ -89,7 +89,7 @@ def test_a_refusal_for_good_is_a_note_and_waits_for_a_person(house: Open, sink: 
     (note,) = notes(opened, ticket_id)
     assert "550 5.1.1 No such user" in note
     assert "\x1b" not in note
-    assert opened.lane.counts == {"dead": 1}
+    assert opened.results() == {"dead": 1}
     opened.site.clock.advance(timedelta(days=1))
     opened.run()
     assert len(notes(opened, ticket_id)) == 1
