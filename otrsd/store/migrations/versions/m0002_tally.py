@@ -12,7 +12,11 @@ BIG = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
 def upgrade() -> None:
-    """Make the table, unless a step that was killed has made it (MariaDB)."""
+    """Make the table and its indexes."""
+    if op.get_context().dialect.name in {"mysql", "mariadb"}:
+        # DDL commits by itself there: a step that was killed has left an empty table,
+        # perhaps without an index.
+        op.drop_table("tally", if_exists=True)
     op.create_table(
         "tally",
         sa.Column("id", BIG, primary_key=True, autoincrement=True),
@@ -25,5 +29,4 @@ def upgrade() -> None:
         mysql_engine="InnoDB",
         mysql_charset="utf8mb4",
         mysql_collate="utf8mb4_bin",
-        if_not_exists=True,
     )
