@@ -8,7 +8,6 @@ that would owe the mail, so that two workers never both count up to the cap.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -99,28 +98,20 @@ def _by_the_mail(head: Letterhead, question: Question) -> str:
 
 
 def _by_the_counts(unit: Unit, question: Question) -> str:
-    def sent(within: timedelta, *, to_all: bool = False, ticket: bool = False) -> int:
-        return tally.count(
-            unit.connection,
-            tally.ANSWER,
-            since=unit.at - within,
-            who=None if to_all else question.address,
-            ticket_id=question.ticket.id if ticket else None,
-        )
-
-    caps: tuple[tuple[str, int, Callable[[], int]], ...] = (
-        ("of this ticket", PER_TICKET, lambda: sent(tally.KEEP, ticket=True)),
-        ("in an hour", PER_HOUR, lambda: sent(timedelta(hours=1))),
-        ("in a day", PER_DAY, lambda: sent(timedelta(days=1))),
-        ("in a minute, to all", PER_MINUTE, lambda: sent(_MINUTE, to_all=True)),
+    had = tally.answered(
+        unit.connection, question.address, question.ticket.id, unit.at, MUTED
+    )
+    if had.bounced:
+        return f"{question.address} has bounced in the last {MUTED.days} days"
+    caps = (
+        ("of this ticket", PER_TICKET, had.of_ticket),
+        ("in an hour", PER_HOUR, had.in_hour),
+        ("in a day", PER_DAY, had.in_day),
     )
     for what, most, count in caps:
-        if count() >= most:
+        if count >= most:
             return f"{most} automatic mails {what} are the most"
-    since = unit.at - MUTED
-    if tally.count(unit.connection, tally.BOUNCED, who=question.address, since=since):
-        return f"{question.address} has bounced in the last {MUTED.days} days"
+    since = unit.at - timedelta(minutes=1)
+    if tally.count(unit.connection, tally.ANSWER, since=since) >= PER_MINUTE:
+        return f"{PER_MINUTE} automatic mails in a minute, to all, are the most"
     return ""
-
-
-_MINUTE = timedelta(minutes=1)

@@ -89,6 +89,11 @@ class Unit:
         """
         self._once_numbered.append(act)
 
+    @property
+    def acts(self) -> int:
+        """Return how much :meth:`once_numbered` owes: it prolongs the seal."""
+        return len(self._once_numbered)
+
     def tag_later(self, ticket_id: int, tag: str) -> None:
         """Owe a new ticket a tag."""
         self._tags.append((ticket_id, tag))

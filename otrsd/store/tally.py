@@ -6,12 +6,13 @@ the same mailbox. Rows are forgotten after ``KEEP``.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from otrsd.store.tables import tally
+from otrsd.store.tables import Utc, tally
 
 #: What is counted.
 ANSWER, LOOP, BOUNCED, ADMIN = "answer", "loop", "bounced", "admin"
@@ -44,7 +45,6 @@ def count(
     *,
     since: datetime,
     who: str | None = None,
-    ticket_id: int | None = None,
 ) -> int:
     """Return how many there were after ``since``, of all or of one."""
     statement = (
@@ -54,9 +54,52 @@ def count(
     )
     if who is not None:
         statement = statement.where(tally.c.who == _key(who))
-    if ticket_id is not None:
-        statement = statement.where(tally.c.ticket_id == ticket_id)
     return int(connection.execute(statement).scalar_one())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answered:
+    """What one address has had of us, by itself."""
+
+    of_ticket: int
+    in_hour: int
+    in_day: int
+    bounced: int
+
+
+def answered(
+    connection: Connection, who: str, ticket_id: int, at: datetime, muted: timedelta
+) -> Answered:
+    """Return the counts of one address in one look: it is in a write transaction."""
+    row = connection.execute(
+        _ANSWERED,
+        {
+            "who": _key(who),
+            "ticket": ticket_id,
+            "hour": at - timedelta(hours=1),
+            "day": at - timedelta(days=1),
+            "muted": at - muted,
+        },
+    ).one()
+    return Answered(
+        of_ticket=int(row[0] or 0),
+        in_hour=int(row[1] or 0),
+        in_day=int(row[2] or 0),
+        bounced=int(row[3] or 0),
+    )
+
+
+def _times(*conditions: sa.ColumnElement[bool]) -> sa.ColumnElement[int]:
+    return sa.func.sum(sa.case((sa.and_(*conditions), 1), else_=0))
+
+
+_IS_ANSWER = tally.c.what == ANSWER
+_ANSWERED = sa.select(
+    _times(_IS_ANSWER, tally.c.ticket_id == sa.bindparam("ticket")),
+    _times(_IS_ANSWER, tally.c.at > sa.bindparam("hour", type_=Utc)),
+    _times(_IS_ANSWER, tally.c.at > sa.bindparam("day", type_=Utc)),
+    _times(tally.c.what == BOUNCED, tally.c.at > sa.bindparam("muted", type_=Utc)),
+).where(tally.c.what.in_([ANSWER, BOUNCED]), tally.c.who == sa.bindparam("who"))
 
 
 def _key(who: str) -> str:
