@@ -13,7 +13,7 @@ from typing import Any, TypeVar, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from otrsd.config.problem import Problem, did_you_mean
+from otrsd.config.problem import Problem, did_you_mean, is_secret
 from otrsd.config.yaml import Node
 
 M = TypeVar("M", bound=BaseModel)
@@ -108,6 +108,8 @@ def _words(at: Node, name: str, detail: ErrorDetails) -> tuple[str, str]:
     if not at.is_scalar:
         shape = "a map" if at.map is not None else "a list"
         return f"'{name}' {wants}, not {shape}", ""
+    if is_secret(name):
+        return f"'{name}' {wants}", "put it in quotes"
     return f"'{name}' {wants}, not '{at.text}'", _hint(at, detail["type"])
 
 
