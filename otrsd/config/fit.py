@@ -13,7 +13,7 @@ from typing import Any, TypeVar, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from otrsd.config.problem import Problem, did_you_mean
+from otrsd.config.problem import Problem, did_you_mean, is_secret
 from otrsd.config.yaml import Node
 
 M = TypeVar("M", bound=BaseModel)
@@ -40,6 +40,7 @@ _WANTS: Mapping[str, str] = {
     "less_than_equal": "must be at most {le}",
     "less_than": "must be less than {lt}",
     "string_too_short": "must not be empty",
+    "literal_error": "wants {expected}",
     "string_too_long": "has more than {max_length} characters",
 }
 _SWITCHES = {"yes": "true", "on": "true", "no": "false", "off": "false"}
@@ -107,6 +108,8 @@ def _words(at: Node, name: str, detail: ErrorDetails) -> tuple[str, str]:
     if not at.is_scalar:
         shape = "a map" if at.map is not None else "a list"
         return f"'{name}' {wants}, not {shape}", ""
+    if is_secret(name):
+        return f"'{name}' {wants}", "put it in quotes"
     return f"'{name}' {wants}, not '{at.text}'", _hint(at, detail["type"])
 
 

@@ -8,6 +8,7 @@ printed with control and bidi characters made visible.
 from __future__ import annotations
 
 import difflib
+import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -74,6 +75,18 @@ class Problem:
         return f"{message}\n{self.excerpt}" if self.excerpt else message
 
 
+#: A value that no message shows, behind its key.
+_SECRET = re.compile(
+    r"((?:password|secret|token)[\"']?\s*:\s*)(\"[^\"]*\"?|'[^']*'?|[^\s,{}][^,{}]*)",
+    re.IGNORECASE,
+)
+
+
+def is_secret(name: str) -> bool:
+    """Tell whether a key's value must not be shown: ``send.password``."""
+    return _SECRET.fullmatch(f"{name.rpartition('.')[2]}: x") is not None
+
+
 class LocatedError(ConfigError):
     """A configuration that can't be used, with each problem as a value."""
 
@@ -107,6 +120,8 @@ def problem_at(  # noqa: PLR0913 - a place has four parts
 def _excerpt(text: str, line: int, column: int, width: int) -> str:
     if not text.strip():
         return ""
+    # As long as it was, so that the caret stays under its place.
+    text = _SECRET.sub(lambda found: found[1] + "*" * len(found[2]), text)
     # A long line is cut so that the place itself is seen.
     start = max(0, column - 1 - _SHOWN // 2) if len(text) > _SHOWN else 0
     shown = visible(text[start : start + _SHOWN])
