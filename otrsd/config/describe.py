@@ -60,6 +60,10 @@ _EXTRA: Mapping[str, JsonSchemaValue] = {
         "type": ["object", "null"],
         "additionalProperties": _RULE,
     },
+    "templates": {
+        "description": "Texts that otrsd writes, by name.",
+        "type": ["object", "null"],
+    },
     "include": {
         "description": "Files that are read after this one; in otrsd.yaml only.",
         "type": ["array", "string"],

@@ -143,6 +143,7 @@ class LetterTemplate(Model):
 
     #: Empty: the ticket's title is told instead.
     subject: str = ""
+    #: With names in braces.
     text: Annotated[str, Field(min_length=1)]
 
 
@@ -156,7 +157,9 @@ class Send(Model):
     tls: Literal["required", "opportunistic", "none"] = "required"
     #: Certificates that are trusted besides, a PEM file; counts from ``otrsd.yaml``.
     ca_file: str = ""
+    #: For the login; empty: none.
     username: str = ""
+    #: Better outside the files: ``{$credential: NAME}``.
     password: Annotated[str, Field(repr=False)] = ""
     #: Address in From of mails that no queue sends, and where a queue has none.
     from_address: Annotated[
