@@ -12,7 +12,8 @@ import pytest
 
 from otrsd.cli.init import EXAMPLES
 from otrsd.config.describe import json_schema
-from otrsd.config.yaml import Source, read
+from otrsd.config.problem import Source
+from otrsd.config.yaml import read
 
 ROOT = Path(__file__).parents[2]
 CANARY = "canary-7f3a"

@@ -17,7 +17,8 @@ from otrsd.cli.init import EXAMPLES
 from otrsd.cli.mta import found_mta
 from otrsd.cli.unit import unit_text
 from otrsd.clock import SystemClock
-from otrsd.config.yaml import Source, read
+from otrsd.config.problem import Source
+from otrsd.config.yaml import read
 
 Run = Callable[..., Any]
 
