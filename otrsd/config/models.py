@@ -126,6 +126,8 @@ class Plugins(Model):
     #: The same, with the place of each value (``load.fit`` makes models of them).
     #: Not a key: the loader puts it here, so no file may (hence the odd alias).
     nodes: Mapping[str, Node] = Field(default={}, repr=False, validation_alias=" ")
+    #: ``disable`` with its places; no key either.
+    disabled: Node | None = Field(default=None, repr=False, validation_alias="  ")
 
 
 class Config(Model):
