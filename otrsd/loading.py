@@ -116,12 +116,13 @@ def load_plugins(
     )
     settings = _settings(config)
     problems += _unknown_names(config, settings, candidates)
+    context = {"queues": tuple(config.queues)}
     plugins: list[Plugin] = []
     left_out: list[LeftOut] = []
     for name, candidate in candidates.items():
         if name in config.plugins.disable:
             continue
-        plugin, found = _load(candidate, settings.get(name))
+        plugin, found = _load(candidate, settings.get(name), context)
         problems += found
         if plugin is not None:
             plugins.append(plugin)
@@ -208,7 +209,7 @@ def _left_out(candidate: _Candidate, problems: Iterable[Problem]) -> LeftOut:
 
 
 def _load(
-    candidate: _Candidate, settings: Node | None
+    candidate: _Candidate, settings: Node | None, context: Mapping[str, Any]
 ) -> tuple[Plugin | None, tuple[Problem, ...]]:
     """Run one plugin's code and check what it offers."""
     refusal = tuple(_unsafe(candidate))
@@ -216,7 +217,7 @@ def _load(
         return None, refusal
     try:
         module = _module(candidate)
-        instance, problems = _instance(candidate, module, settings)
+        instance, problems = _instance(candidate, module, settings, context)
         if instance is not None:
             problems = (*problems, *problems_of(instance, candidate.path))
         hooks = hooks_of(instance)
@@ -287,7 +288,10 @@ def _module(candidate: _Candidate) -> Any:
 
 
 def _instance(
-    candidate: _Candidate, module: Any, given: Node | None
+    candidate: _Candidate,
+    module: Any,
+    given: Node | None,
+    context: Mapping[str, Any],
 ) -> tuple[object | None, tuple[Problem, ...]]:
     """Return the object whose hooks are called, made with its settings."""
     plugin_class = module if isinstance(module, type) else _own(module, "Plugin")
@@ -302,7 +306,10 @@ def _instance(
         hint = "class Settings(otrsd.Settings) and class Plugin"
         return None, (problem_in(candidate.path, 0, text, hint),)
     settings, problems = fit(
-        settings_class, given or _located(candidate.name, {}), _path(candidate.name)
+        settings_class,
+        given or _located(candidate.name, {}),
+        _path(candidate.name),
+        context=context,
     )
     if given is None:
         # No file has a line for what is missing there.

@@ -46,18 +46,24 @@ _SWITCHES = {"yes": "true", "on": "true", "no": "false", "off": "false"}
 
 
 def fit(
-    model: type[M], node: Node, what: str, *, ready: Mapping[str, Any] | None = None
+    model: type[M],
+    node: Node,
+    what: str,
+    *,
+    ready: Mapping[str, Any] | None = None,
+    context: Mapping[str, Any] | None = None,
 ) -> tuple[M | None, tuple[Problem, ...]]:
     """Make ``model`` from ``node``; ``what`` names it in messages.
 
-    ``ready`` holds members that are finished values already.
+    ``ready`` holds members that are finished values already, ``context`` what a
+    value may be compared with: ``queues``.
     """
     plain = node.plain()
     value = {} if plain is None else plain
     if ready and isinstance(value, dict):
         value = {**value, **ready}
     try:
-        return model.model_validate(value), ()
+        return model.model_validate(value, context=context), ()
     except ValidationError as error:
         details = error.errors(include_url=False)
     return None, tuple(_problem(model, node, what, detail) for detail in details)
@@ -107,7 +113,8 @@ def _words(at: Node, name: str, detail: ErrorDetails) -> tuple[str, str]:
     if not at.is_scalar:
         shape = "a map" if at.map is not None else "a list"
         return f"'{name}' {wants}, not {shape}", ""
-    return f"'{name}' {wants}, not '{at.text}'", _hint(at, detail["type"])
+    hint = getattr(context.get("error"), "suggestion", "")
+    return f"'{name}' {wants}, not '{at.text}'", hint or _hint(at, detail["type"])
 
 
 def _hint(at: Node, kind: str) -> str:

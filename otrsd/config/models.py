@@ -36,6 +36,7 @@ Networks = Annotated[tuple[Network, ...], BeforeValidator(values.one_or_many)]
 MailAddress = Annotated[str, AfterValidator(values.address)]
 MailAddresses = Annotated[tuple[MailAddress, ...], BeforeValidator(values.one_or_many)]
 Names = Annotated[tuple[str, ...], BeforeValidator(values.one_or_many)]
+QueueName = Annotated[str, AfterValidator(values.queue_name)]
 
 
 class Model(BaseModel):

@@ -160,6 +160,25 @@ def test_names_in_yaml_are_found_where_they_stand(tmp_path: Path) -> None:
     assert {(each.line, each.column) for each in found} == {(3, 7), (5, 5)}
 
 
+def test_a_queue_in_settings_has_to_exist(tmp_path: Path) -> None:
+    plugin = tmp_path / "plugins" / "mine.py"
+    plugin.parent.mkdir()
+    plugin.write_text(
+        "import otrsd\nclass Settings(otrsd.Settings):\n"
+        "    queue: otrsd.QueueName = 'other'\n"
+        "class Plugin:\n    def __init__(self, settings): pass\n"
+        "    @otrsd.hookimpl\n    def screen_mail(self): pass\n",
+    )
+    text = "queues: {junk: {}}\nplugins:\n  settings:\n    mine: {queue: jnuk}\n"
+    (tmp_path / "otrsd.yaml").write_text(text)
+    config = load(tmp_path / "otrsd.yaml", {})
+    (found,) = load_plugins(config, shipped=None, packages=[]).problems
+    assert found.render().splitlines()[0] == (
+        "otrsd.yaml:4:19: error: 'plugins.settings.mine.queue' wants a queue of this"
+        " site, not 'jnuk' - did you mean 'junk'?"
+    )
+
+
 def test_settings_for_a_plugin_without_any_are_an_error(site: Any) -> None:
     site.plugin("mine", GOOD)
     site.settings = {"mine": {"a": 1}}
