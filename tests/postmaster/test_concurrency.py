@@ -37,6 +37,12 @@ def amend_ticket(mail, draft):
     return Changes(open_key=None if draft.ticket else mail.subject)
 """
 WHO = Who(actor="root", cause="cli")
+#: What only PostgreSQL shows in this form.
+ON_POSTGRESQL = pytest.mark.parametrize(
+    "database",
+    [pytest.param("postgresql", marks=[pytest.mark.postgresql, pytest.mark.slow])],
+    indirect=True,
+)
 
 
 @pytest.mark.parametrize("plugin", [ALERTS])
@@ -97,14 +103,6 @@ def test_a_lock_that_others_hold_costs_no_try(office: Any, mail: Any):
     (entry,) = office.spool.entries()
     other.close()
     assert (entry.state, entry.tries) == ("deferred", 0)
-
-
-#: What only PostgreSQL shows in this form.
-ON_POSTGRESQL = pytest.mark.parametrize(
-    "database",
-    [pytest.param("postgresql", marks=[pytest.mark.postgresql, pytest.mark.slow])],
-    indirect=True,
-)
 
 
 def test_a_content_that_was_swept_meanwhile_is_stored_again(office: Any, mail: Any):
