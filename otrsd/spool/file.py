@@ -256,11 +256,27 @@ def _shut(opened: _Opened) -> None:
         os.close(opened.door)
 
 
+def _make(path: Path, flags: int) -> bool:
+    """Make the file for its owner alone; tell whether it was not there before.
+
+    A file that is there is never opened here: closing it again would drop the locks
+    that SQLite holds on it for another thread of this process (fcntl(2)). The next
+    process to close the file would then believe it is the last, and remove the log
+    with the mails in it.
+    """
+    try:
+        os.close(os.open(path, flags | os.O_EXCL, 0o600))
+    except FileExistsError:
+        if path.is_symlink():
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path)) from None
+        return False
+    return True
+
+
 def _open_file(path: Path) -> _Opened:
     # A symbolic link put in place of the file is refused (CWE-59).
     flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-    fresh = not path.exists()
-    os.close(os.open(path, flags, 0o600))
+    fresh = _make(path, flags)
     door = os.open(f"{path}.door", flags, 0o600)
     try:
         if fresh:
