@@ -317,7 +317,15 @@ def _instance(
         problems = tuple(
             problem_in(candidate.path, 0, each.text, hint) for each in problems
         )
-    return (None if settings is None else plugin_class(settings)), problems
+    if settings is None:
+        return None, problems
+    try:
+        return plugin_class(settings), problems
+    except ValueError as error:
+        if given is None:
+            raise
+        text = f"plugin '{candidate.name}' refuses its settings: {error}"
+        return None, (given.problem(text),)
 
 
 def _settings(config: Config) -> dict[str, Node]:

@@ -200,6 +200,9 @@ class Plugin:
         for source in settings.sources:
             if source.match.is_empty:
                 raise ValueError(f"source {source.name}: 'match' must name something")
+            if unknown := set(source.format) - set(READERS):
+                wrong = f"source {source.name}: there is no format {min(unknown)!r}"
+                raise ValueError(f"{wrong}, only {', '.join(READERS)}")
         self._sources = settings.sources
 
     @hookimpl

@@ -39,6 +39,7 @@ _WANTS: Mapping[str, str] = {
     "greater_than": "must be more than {gt}",
     "less_than_equal": "must be at most {le}",
     "less_than": "must be less than {lt}",
+    "literal_error": "wants {expected}",
     "string_too_short": "must not be empty",
     "string_too_long": "has more than {max_length} characters",
 }
@@ -110,10 +111,15 @@ def _words(at: Node, name: str, detail: ErrorDetails) -> tuple[str, str]:
         wants = _WANTS.get(detail["type"], detail["msg"]).format_map(context)
     if at.value is None:
         return f"'{name}' {wants}, but is empty", ""
+    if not at.is_scalar and detail["type"] == "value_error":
+        # A model's own check speaks of its members together.
+        return f"'{name}' {wants}", ""
     if not at.is_scalar:
         shape = "a map" if at.map is not None else "a list"
         return f"'{name}' {wants}, not {shape}", ""
     hint = getattr(context.get("error"), "suggestion", "")
+    if detail["type"] == "literal_error":
+        hint = did_you_mean(at.text, context["expected"].split("'")[1::2])
     return f"'{name}' {wants}, not '{at.text}'", hint or _hint(at, detail["type"])
 
 

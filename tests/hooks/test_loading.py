@@ -179,6 +179,34 @@ def test_a_queue_in_settings_has_to_exist(tmp_path: Path) -> None:
     )
 
 
+def test_settings_that_a_plugin_refuses_are_named_where_they_stand(
+    tmp_path: Path,
+) -> None:
+    text = (
+        "plugins:\n  settings:\n    monitoring:\n      sources:\n"
+        "        - {name: a, match: {channel: pipe}, format: nagois}\n"
+        "    spam:\n      trust: {mode: token}\n      virus: hlod\n"
+    )
+    (tmp_path / "otrsd.yaml").write_text(text)
+    config = load(tmp_path / "otrsd.yaml", {})
+    shipped = Path(__file__).parents[2] / "plugins"
+    found = load_plugins(config, shipped=shipped, packages=[]).problems
+    assert [each.render().splitlines()[0] for each in found] == [
+        (
+            "otrsd.yaml:3:5: error: plugin 'monitoring' refuses its settings: source a:"
+            " there is no format 'nagois', only otrsd-headers, nagios, icinga2"
+        ),
+        (
+            "otrsd.yaml:7:14: error: 'plugins.settings.spam.trust' needs 'token': what does"
+            " our MX write?"
+        ),
+        (
+            "otrsd.yaml:8:14: error: 'plugins.settings.spam.virus' wants 'hold' or"
+            " 'discard', not 'hlod' - did you mean 'hold'?"
+        ),
+    ]
+
+
 def test_settings_for_a_plugin_without_any_are_an_error(site: Any) -> None:
     site.plugin("mine", GOOD)
     site.settings = {"mine": {"a": 1}}
