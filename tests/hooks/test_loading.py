@@ -197,8 +197,8 @@ def test_settings_that_a_plugin_refuses_are_named_where_they_stand(
             " there is no format 'nagois', only otrsd-headers, nagios, icinga2"
         ),
         (
-            "otrsd.yaml:7:14: error: 'plugins.settings.spam.trust' needs 'token': what does"
-            " our MX write?"
+            "otrsd.yaml:7:14: error: 'plugins.settings.spam.trust' needs 'token': what"
+            " does our MX write?"
         ),
         (
             "otrsd.yaml:8:14: error: 'plugins.settings.spam.virus' wants 'hold' or"
