@@ -9,7 +9,7 @@ from __future__ import annotations
 # Type checkers take this name for true (PEP 484); importing typing costs 3 ms.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from otrsd.config.models import Duration, Names
+    from otrsd.config.models import Duration, Names, QueueName
     from otrsd.config.settings import Settings
     from otrsd.hookspecs import hookimpl
     from otrsd.model.changes import (
@@ -41,6 +41,7 @@ _HOMES = {
     "Names": "otrsd.config.models",
     "Part": "otrsd.model.mail",
     "PluginState": "otrsd.model.changes",
+    "QueueName": "otrsd.config.models",
     "Settings": "otrsd.config.settings",
     "StateType": "otrsd.model.ticket",
     "THIS_TICKET": "otrsd.model.changes",
@@ -66,6 +67,7 @@ __all__ = [
     "Names",
     "Part",
     "PluginState",
+    "QueueName",
     "Settings",
     "StateType",
     "Ticket",

@@ -67,11 +67,23 @@ class Plugin:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LeftOut:
+    """A plugin that can't be used."""
+
+    name: str
+    source: str
+    origin: str
+    #: The first of its errors.
+    error: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Loaded:
     """What can be called, and what is wrong with the rest."""
 
     plugins: tuple[Plugin, ...]
     problems: tuple[Problem, ...]
+    left_out: tuple[LeftOut, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,14 +116,20 @@ def load_plugins(
     )
     settings = _settings(config)
     problems += _unknown_names(config, settings, candidates)
-    plugins = []
+    context = {"queues": tuple(config.queues)}
+    plugins: list[Plugin] = []
+    left_out: list[LeftOut] = []
     for name, candidate in candidates.items():
-        if name not in config.plugins.disable:
-            plugin, found = _load(candidate, settings.get(name))
-            problems += found
-            plugins += [plugin] if plugin else []
+        if name in config.plugins.disable:
+            continue
+        plugin, found = _load(candidate, settings.get(name), context)
+        problems += found
+        if plugin is not None:
+            plugins.append(plugin)
+        else:
+            left_out.append(_left_out(candidate, found))
     shown = tuple(_seen_from(config.root, problem) for problem in problems)
-    return Loaded(plugins=tuple(plugins), problems=shown)
+    return Loaded(plugins=tuple(plugins), problems=shown, left_out=tuple(left_out))
 
 
 def _in_folder(
@@ -165,17 +183,33 @@ def _unknown_names(
             yield node.problem(text, did_you_mean(name, candidates))
     for name in config.plugins.disable:
         if name not in candidates:
-            text = f"plugins.disable names '{name}', which is no plugin"
-            yield Problem(
-                severity=Severity.WARNING,
-                file=str(config.root / "otrsd.yaml"),
-                text=text,
-                suggestion=did_you_mean(name, candidates),
+            problem = _place_in_disable(config, name).problem(
+                f"plugins.disable names '{name}', which is no plugin",
+                did_you_mean(name, candidates),
             )
+            yield replace(problem, severity=Severity.WARNING)
+
+
+def _place_in_disable(config: Config, name: str) -> Node:
+    """Return where YAML names the plugin that is to be taken out of service."""
+    whole = config.plugins.disabled
+    if whole is None:
+        return _located(name, name)
+    return next((item for item in whole.list or () if item.text == name), whole)
+
+
+def _left_out(candidate: _Candidate, problems: Iterable[Problem]) -> LeftOut:
+    errors = (each.text for each in problems if each.severity is Severity.ERROR)
+    return LeftOut(
+        name=candidate.name,
+        source=str(candidate.path),
+        origin=candidate.origin,
+        error=next(errors, ""),
+    )
 
 
 def _load(
-    candidate: _Candidate, settings: Node | None
+    candidate: _Candidate, settings: Node | None, context: Mapping[str, Any]
 ) -> tuple[Plugin | None, tuple[Problem, ...]]:
     """Run one plugin's code and check what it offers."""
     refusal = tuple(_unsafe(candidate))
@@ -183,7 +217,7 @@ def _load(
         return None, refusal
     try:
         module = _module(candidate)
-        instance, problems = _instance(candidate, module, settings)
+        instance, problems = _instance(candidate, module, settings, context)
         if instance is not None:
             problems = (*problems, *problems_of(instance, candidate.path))
         hooks = hooks_of(instance)
@@ -254,7 +288,10 @@ def _module(candidate: _Candidate) -> Any:
 
 
 def _instance(
-    candidate: _Candidate, module: Any, given: Node | None
+    candidate: _Candidate,
+    module: Any,
+    given: Node | None,
+    context: Mapping[str, Any],
 ) -> tuple[object | None, tuple[Problem, ...]]:
     """Return the object whose hooks are called, made with its settings."""
     plugin_class = module if isinstance(module, type) else _own(module, "Plugin")
@@ -269,9 +306,26 @@ def _instance(
         hint = "class Settings(otrsd.Settings) and class Plugin"
         return None, (problem_in(candidate.path, 0, text, hint),)
     settings, problems = fit(
-        settings_class, given or _located(candidate.name, {}), _path(candidate.name)
+        settings_class,
+        given or _located(candidate.name, {}),
+        _path(candidate.name),
+        context=context,
     )
-    return (None if settings is None else plugin_class(settings)), problems
+    if given is None:
+        # No file has a line for what is missing there.
+        hint = f"write plugins: {{settings: {{{candidate.name}: …}}}}"
+        problems = tuple(
+            problem_in(candidate.path, 0, each.text, hint) for each in problems
+        )
+    if settings is None:
+        return None, problems
+    try:
+        return plugin_class(settings), problems
+    except ValueError as error:
+        if given is None:
+            raise
+        text = f"plugin '{candidate.name}' refuses its settings: {error}"
+        return None, (given.problem(text),)
 
 
 def _settings(config: Config) -> dict[str, Node]:

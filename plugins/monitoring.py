@@ -29,6 +29,7 @@ from otrsd import (
     Match,
     Names,
     PluginState,
+    QueueName,
     Settings as BaseSettings,
     StateType,
     Ticket,
@@ -108,7 +109,7 @@ class Source(BaseSettings):
     match: Match
     #: How its mails look: nagios, icinga2, otrsd-headers.
     format: Names = ("otrsd-headers", "nagios", "icinga2")
-    queue: str = ""
+    queue: QueueName = ""
     #: Name in service mails → name in host mails; otherwise learned by address.
     aliases: Mapping[str, str] = {}
     #: Milder problems open no ticket.
@@ -199,6 +200,9 @@ class Plugin:
         for source in settings.sources:
             if source.match.is_empty:
                 raise ValueError(f"source {source.name}: 'match' must name something")
+            if unknown := set(source.format) - set(READERS):
+                wrong = f"source {source.name}: there is no format {min(unknown)!r}"
+                raise ValueError(f"{wrong}, only {', '.join(READERS)}")
         self._sources = settings.sources
 
     @hookimpl

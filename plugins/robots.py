@@ -29,6 +29,7 @@ from otrsd import (
     Match,
     Names,
     PluginState,
+    QueueName,
     Settings as BaseSettings,
     Tickets,
     Trust,
@@ -194,10 +195,10 @@ class Settings(BaseSettings):
     #: How mails of our own servers come in.
     match: Match = Match()
     #: Queue of FORMATS; of cases of domains; of reports about domains; of look-alikes.
-    queue: str = "robots"
-    domain_queue: str = "domains"
-    report_queue: str = "domains::robots"
-    review_queue: str = "junk"
+    queue: QueueName = "robots"
+    domain_queue: QueueName = "domains"
+    report_queue: QueueName = "domains::robots"
+    review_queue: QueueName = "junk"
     registrars: tuple[Registrar, ...] = ()
     #: What our MX has authenticated.
     trust: Trust = Trust()

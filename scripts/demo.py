@@ -301,7 +301,12 @@ Status: completed
         text,
     )
     made["Auto-Submitted"] = "auto-generated"
-    return made.as_bytes()
+    # Our MX has proved who wrote it, so the plugin acts on it.
+    above = (
+        "Authentication-Results: mx1.example.com; dkim=pass header.d=registrar.example",
+        "Received: from robot.registrar.example by mx1.example.com with ESMTPS",
+    )
+    return "\n".join([*above, ""]).encode() + made.as_bytes()
 
 
 def _quoted(argument: str) -> str:

@@ -116,7 +116,7 @@ def _of_known(app: App, name: str) -> Iterator[Explanation]:
         raise NotFoundError(
             f"there is nothing called {name!r}: no file, no ticket number, no "
             "Message-ID of a mail in a ticket, no mail in the spool. "
-            "Try: otrsd ticket list, or otrsd spool list"
+            "Try: otrsd ticket list, otrsd spool list, or otrsd trash list"
         ) from None
     yield dry_run(post, octets, entry.envelope)
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from otrsd.cli.output import counted, print_json, print_table
+from otrsd.cli.output import counted, print_json, print_table, tell
 from otrsd.cli.site import Site
 from otrsd.errors import InputError
 
@@ -34,6 +36,11 @@ def list_(site: Site, *, as_json: bool) -> None:
     heading = ("name", "version", "from", "state", "hooks", "source")
     names = ("name", "version", "origin", "state", "hooks", "source")
     print_table(heading, [[each[name] for name in names] for each in values])
+    for each in values:
+        if each["error"]:
+            tell(f"{each['name']}: {each['error']}")
+    if loaded.left_out:
+        tell("broken plugins are not used. Try: otrsd plugins check")
 
 
 @plugins.command()
@@ -87,7 +94,8 @@ def new(site: Site, name: str, folder: str | None) -> None:
             f"Try: otrsd plugins new {name} DIR"
         ) from error
     test = root / "tests" / f"test_{name}.py"
-    click.echo(f"Now: pytest {test}; then: otrsd plugins check", err=True)
+    now = f"{sys.executable} -m pytest {test}"
+    click.echo(f"Now: {now}; then: otrsd plugins check", err=True)
 
 
 def _loaded(site: Site) -> tuple[Config, Loaded]:
@@ -140,6 +148,9 @@ def _values(
         for each in loaded.plugins
     ]
     absent = {"version": "", "origin": "", "hooks": [], "source": "", "error": ""}
+    values += [
+        {**absent, **asdict(each), "state": "broken"} for each in loaded.left_out
+    ]
     return values + [
         {**absent, "name": name, "state": "disabled"} for name in config.plugins.disable
     ]

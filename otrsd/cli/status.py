@@ -75,14 +75,16 @@ def _add_daemon(value: dict[str, Any], state: Path) -> None:
 def _add_spool(value: dict[str, Any], state: Path, clock: Clock) -> None:
     from otrsd.spool import Spool, State
 
-    value["spool"] = dict.fromkeys((s.value for s in State), 0) | {"oldest_seconds": 0}
+    empty = dict.fromkeys((s.value for s in State), 0) | {"oldest_seconds": 0}
+    dropped = {"dropped": _dropped(state)}
+    value["spool"] = empty | dropped
     value["plugins"] = {"failing": []}
     if not (state / "spool.db").exists():
         return
     spool = Spool(state / "spool.db", clock)
     try:
         counts = spool.counts()
-        value["spool"] = {s.value: number for s, number in counts.items()}
+        value["spool"] = {s.value: number for s, number in counts.items()} | dropped
         value["spool"]["oldest_seconds"] = round(spool.oldest_seconds, 1)
         failing = spool.plugin_health()
     except OtrsdError as error:
@@ -92,6 +94,16 @@ def _add_spool(value: dict[str, Any], state: Path, clock: Clock) -> None:
         spool.close()
     value["plugins"] = {"failing": [asdict(each) for each in failing]}
     value["problems"] += [f"plugin {each.name} fails: {each.error}" for each in failing]
+
+
+def _dropped(state: Path) -> int:
+    """Count what `otrsd pipe` has written and no daemon has fetched yet."""
+    from otrsd.ids import is_id
+
+    try:
+        return sum(is_id(path.name) for path in (state / "drop").iterdir())
+    except OSError:
+        return 0
 
 
 def _add_desk(value: dict[str, Any], site: Site, clock: Clock) -> None:
@@ -150,6 +162,9 @@ def _lines(value: Mapping[str, Any]) -> Iterator[str]:
     oldest = f", the oldest for {span(spool['oldest_seconds'])}" if waiting else ""
     details = ", ".join(f"{spool[n]} {n}" for n in ("incoming", "active", "deferred"))
     yield f"spool    {details}{oldest}"
+    if spool["dropped"]:
+        dropped = counted(spool["dropped"], "mail")
+        yield f"         {dropped} by pipe, not fetched by the daemon yet"
     held = " (otrsd spool list --state held)" if spool["held"] else ""
     yield f"held     {counted(spool['held'], 'mail')}{held}"
     yield f"index    {_of_index(value['index'])}"

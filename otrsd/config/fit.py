@@ -39,26 +39,32 @@ _WANTS: Mapping[str, str] = {
     "greater_than": "must be more than {gt}",
     "less_than_equal": "must be at most {le}",
     "less_than": "must be less than {lt}",
-    "string_too_short": "must not be empty",
     "literal_error": "wants {expected}",
+    "string_too_short": "must not be empty",
     "string_too_long": "has more than {max_length} characters",
 }
 _SWITCHES = {"yes": "true", "on": "true", "no": "false", "off": "false"}
 
 
 def fit(
-    model: type[M], node: Node, what: str, *, ready: Mapping[str, Any] | None = None
+    model: type[M],
+    node: Node,
+    what: str,
+    *,
+    ready: Mapping[str, Any] | None = None,
+    context: Mapping[str, Any] | None = None,
 ) -> tuple[M | None, tuple[Problem, ...]]:
     """Make ``model`` from ``node``; ``what`` names it in messages.
 
-    ``ready`` holds members that are finished values already.
+    ``ready`` holds members that are finished values already, ``context`` what a
+    value may be compared with: ``queues``.
     """
     plain = node.plain()
     value = {} if plain is None else plain
     if ready and isinstance(value, dict):
         value = {**value, **ready}
     try:
-        return model.model_validate(value), ()
+        return model.model_validate(value, context=context), ()
     except ValidationError as error:
         details = error.errors(include_url=False)
     return None, tuple(_problem(model, node, what, detail) for detail in details)
@@ -105,12 +111,18 @@ def _words(at: Node, name: str, detail: ErrorDetails) -> tuple[str, str]:
         wants = _WANTS.get(detail["type"], detail["msg"]).format_map(context)
     if at.value is None:
         return f"'{name}' {wants}, but is empty", ""
+    if not at.is_scalar and detail["type"] == "value_error":
+        # A model's own check speaks of its members together.
+        return f"'{name}' {wants}", ""
     if not at.is_scalar:
         shape = "a map" if at.map is not None else "a list"
         return f"'{name}' {wants}, not {shape}", ""
     if is_secret(name):
         return f"'{name}' {wants}", "put it in quotes"
-    return f"'{name}' {wants}, not '{at.text}'", _hint(at, detail["type"])
+    hint = getattr(context.get("error"), "suggestion", "")
+    if detail["type"] == "literal_error":
+        hint = did_you_mean(at.text, context["expected"].split("'")[1::2])
+    return f"'{name}' {wants}, not '{at.text}'", hint or _hint(at, detail["type"])
 
 
 def _hint(at: Node, kind: str) -> str:

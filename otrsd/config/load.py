@@ -268,6 +268,7 @@ def _build(
     templates = _named(sections.pop("templates", None), "templates", problems)
     plugins = sections.get("plugins")
     settings = _member(plugins, "settings")
+    disabled = (plugins.map or {}).get("disable") if plugins is not None else None
     files = {source.name: source.text for source in sources}
     whole = Node(value=sections, keys=sections, source=sources[0], line=1, column=1)
     state = environ.get("OTRSD_STATE")
@@ -282,7 +283,7 @@ def _build(
     problems.extend(found)
     if config is None:
         return None
-    config = _complete(config, settings).model_copy(
+    config = _complete(config, settings, disabled).model_copy(
         update={
             "queue_nodes": (sections["queues"].map if "queues" in sections else {})
             or {}
@@ -292,14 +293,18 @@ def _build(
     return config
 
 
-def _complete(config: Config, settings: Mapping[str, Node]) -> Config:
+def _complete(
+    config: Config, settings: Mapping[str, Node], disabled: Node | None
+) -> Config:
     """Fill in what depends on other members."""
     queues = config.queues or {_BUILT_IN: Queue()}
     default = _BUILT_IN if _BUILT_IN in queues else next(iter(queues))
     site: Site = config.site.model_copy(
         update={"default_queue": config.site.default_queue or default}
     )
-    plugins: Plugins = config.plugins.model_copy(update={"nodes": settings})
+    plugins: Plugins = config.plugins.model_copy(
+        update={"nodes": settings, "disabled": disabled}
+    )
     snapshot = hashlib.sha256(config.snapshot_text().encode()).hexdigest()
     return config.model_copy(
         update={
@@ -322,6 +327,11 @@ def _named(node: Node | None, what: str, problems: list[Problem]) -> dict[str, N
 
 
 def _member(node: Node | None, name: str) -> Mapping[str, Node]:
-    """Return a map inside ``node``; fit() speaks about one that is no map."""
+    """Return a map inside ``node``, each value placed where its name stands.
+
+    fit() speaks about one that is no map.
+    """
     inner = (node.map or {}).get(name) if node is not None else None
-    return (inner.map or {}) if inner is not None else {}
+    if inner is None or inner.map is None:
+        return {}
+    return {key: value.named_by(inner.keys[key]) for key, value in inner.map.items()}

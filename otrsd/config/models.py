@@ -36,6 +36,7 @@ Networks = Annotated[tuple[Network, ...], BeforeValidator(values.one_or_many)]
 MailAddress = Annotated[str, AfterValidator(values.address)]
 MailAddresses = Annotated[tuple[MailAddress, ...], BeforeValidator(values.one_or_many)]
 Names = Annotated[tuple[str, ...], BeforeValidator(values.one_or_many)]
+QueueName = Annotated[str, AfterValidator(values.queue_name)]
 
 
 class Model(BaseModel):
@@ -195,6 +196,8 @@ class Plugins(Model):
     #: The same, with the place of each value (``load.fit`` makes models of them).
     #: Not a key: the loader puts it here, so no file may (hence the odd alias).
     nodes: Mapping[str, Node] = Field(default={}, repr=False, validation_alias=" ")
+    #: ``disable`` with its places; no key either.
+    disabled: Node | None = Field(default=None, repr=False, validation_alias="  ")
 
 
 class Config(Model):

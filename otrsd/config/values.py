@@ -12,6 +12,10 @@ import re
 from datetime import timedelta
 from zoneinfo import ZoneInfo
 
+from pydantic import ValidationInfo
+
+from otrsd.config.problem import did_you_mean
+
 _SIZE = re.compile(r"(\d{1,15})\s*(|[KMGT]?i?B)", re.IGNORECASE)
 _DURATION = re.compile(r"(?:\d{1,9}[smhdw])+")
 _STEP = re.compile(r"(\d+)([smhdw])")
@@ -120,6 +124,23 @@ def is_loopback(value: str) -> bool:
     except ValueError:
         # A name may mean anything tomorrow.
         return False
+
+
+class UnknownNameError(ValueError):
+    """A name that nothing bears, with the nearest one that something does."""
+
+    def __init__(self, text: str, suggestion: str) -> None:
+        self.suggestion = suggestion
+        super().__init__(text)
+
+
+def queue_name(value: str, info: ValidationInfo) -> str:
+    """Check that a queue exists; without ``queues`` in the context any may."""
+    queues = (info.context or {}).get("queues")
+    if queues is None or not value or value in queues:
+        return value
+    hint = did_you_mean(value, queues)
+    raise UnknownNameError("wants a queue of this site", hint)
 
 
 def timezone(value: str) -> str:

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 import yaml
 
 from otrsd.config.problem import LocatedError, Problem, Source, problem_at
+from otrsd.config.syntax import syntax_problem
 
 #: A larger file is a mistake; maps and lists have files of their own.
 MAX_CHARACTERS = 1024 * 1024
@@ -129,7 +130,7 @@ def read(source: Source) -> Document:
     try:
         root = composer.document()
     except yaml.YAMLError as error:
-        return Document(root=empty, problems=(_syntax(source, error),))
+        return Document(root=empty, problems=(syntax_problem(source, error),))
     except LocatedError as error:
         return Document(root=empty, problems=error.problems)
     if root is None or (root.is_scalar and root.value is None):
@@ -285,88 +286,3 @@ def core_scalar(text: str) -> Scalar:
         # Python reads "inf" and "nan" without the dot.
         return float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))
     return text
-
-
-#: libyaml's words → (what is wrong, what to do, whether the start is the place).
-_WORDS: tuple[tuple[str, str, str, bool], ...] = (
-    ("quoted scalar", "the quote that starts here is not closed", "", True),
-    (
-        "mapping values are not allowed",
-        "a ':' where no key can stand",
-        "quote a value that has ': ' in it, or mend the indentation",
-        False,
-    ),
-    (
-        "unknown escape",
-        "unknown escape in double quotes",
-        "use single quotes, where a backslash is a backslash",
-        False,
-    ),
-    ("scanning an alias", "'*' starts an alias", 'quote the value: "*…"', True),
-    ("scanning an anchor", "'&' starts an anchor", 'quote the value: "&…"', True),
-    (
-        "flow sequence",
-        "the '[' that starts here is not closed, or a comma is missing",
-        "",
-        True,
-    ),
-    (
-        "flow mapping",
-        "the '{' that starts here is not closed, or a comma is missing",
-        "",
-        True,
-    ),
-    ("could not find expected ':'", "a key without ':'", "write 'key: value'", True),
-    (
-        "'-' indicator",
-        "expected another '- ' item of the list",
-        "mend the indentation",
-        False,
-    ),
-    (
-        "expected key",
-        "expected a key here",
-        "mend the indentation or the quotes",
-        False,
-    ),
-)
-
-
-def _syntax(source: Source, error: yaml.YAMLError) -> Problem:
-    """Say in our words what libyaml could not read."""
-    if isinstance(error, yaml.reader.ReaderError):
-        before = source.text[: error.position]
-        line = before.count("\n") + 1
-        column = error.position - (before.rfind("\n") + 1) + 1
-        code = error.character if isinstance(error.character, int) else 0
-        return problem_at(source, line, column, f"control character U+{code:04X}")
-    if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
-        return Problem(file=source.name, text=f"can't be read as YAML: {error}")
-    mark = error.problem_mark
-    said = f"{error.context or ''} {error.problem or ''}"
-    if "cannot start any token" in said:
-        return _bad_start(source, mark.line + 1, mark.column + 1)
-    for words, text, suggestion, at_start in _WORDS:
-        if words in said:
-            place = error.context_mark if at_start and error.context_mark else mark
-            if text.startswith("the quote") and "escape" in said:
-                continue
-            return problem_at(
-                source, place.line + 1, place.column + 1, text, suggestion=suggestion
-            )
-    return problem_at(source, mark.line + 1, mark.column + 1, said.strip())
-
-
-def _bad_start(source: Source, line: int, column: int) -> Problem:
-    character = source.line(line)[column - 1 : column]
-    if character == "\t":
-        return problem_at(
-            source, line, column, "a tab can't indent", suggestion="use spaces"
-        )
-    return problem_at(
-        source,
-        line,
-        column,
-        f"'{character}' can't start a value",
-        suggestion="put the value in quotes",
-    )

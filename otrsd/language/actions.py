@@ -149,9 +149,9 @@ class ActionReader:
         by_type = [n for n, kind in self.states.items() if kind.value == word]
         state = word if word in self.states else (by_type or [""])[0]
         if not state:
-            hint = (
-                did_you_mean(word, self.states) or f"states: {', '.join(self.states)}"
-            )
+            usable = {n: k for n, k in self.states.items() if k not in _NOT_BY_RULE}
+            known = [*usable, *(kind.value for kind in usable.values())]
+            hint = did_you_mean(word, known) or f"states: {', '.join(usable)}"
             self.wrong(node, f"there is no state '{node.text}'", hint)
         elif self.states[state] in _NOT_BY_RULE:
             self.wrong(node, f"a rule can't set state '{state}'")

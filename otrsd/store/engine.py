@@ -161,8 +161,11 @@ class Database:
     def _make_sqlite(self) -> Engine:
         if self.path is not None:
             # SQLite gives its side files the mode of the database: mails stay ours.
+            # Only a new file is opened here: closing one that is in use would drop
+            # the locks that SQLite holds on it for this process (POSIX locks).
             with suppress(OSError):
-                os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
+                flags = os.O_RDWR | os.O_CREAT | os.O_EXCL
+                os.close(os.open(self.path, flags, 0o600))
         engine = sa.create_engine(
             self.url, poolclass=QueuePool if self.path else NullPool
         )

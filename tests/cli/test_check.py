@@ -86,6 +86,14 @@ def test_a_broken_configuration_ends_every_other_command_plainly(
     assert ran.err.endswith("Try: otrsd check\n")
 
 
+def test_a_broken_plugin_is_listed_as_such(otrsd: Otrsd, site: Site):
+    site.plugin("bad", "import nosuch")
+    ran = otrsd("plugins", "list")
+    assert "bad\t\tsite\tbroken\t" in ran.out
+    assert "bad: plugin 'bad' can't be loaded: ModuleNotFoundError" in ran.err
+    assert ran.err.endswith("Try: otrsd plugins check\n")
+
+
 def test_plugins_are_listed_in_call_order(otrsd: Otrsd, site: Site):
     site.plugin("aaa", "from otrsd import hookimpl\n\n@hookimpl\ndef on_event(): ...\n")
     found = otrsd("plugins", "list", "--json").json

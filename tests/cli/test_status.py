@@ -10,6 +10,7 @@ import pytest
 
 from otrsd.daemon import lock
 from otrsd.daemon.status import DaemonStatus, ProcessStatus, StatusFile
+from otrsd.ids import new_id
 from otrsd.testing import Site
 from tests.cli.conftest import Golden, MakeMail, Otrsd
 
@@ -51,12 +52,21 @@ def test_without_a_daemon_the_rest_is_still_told(
     golden("status-down", ran.out)
 
 
+def test_what_the_pipe_has_taken_is_counted(otrsd: Otrsd, site: Site):
+    drop = site.root / "var" / "drop"
+    drop.mkdir(exist_ok=True)
+    (drop / new_id(site.clock.now(), bytes(10))).touch()
+    (drop / "damaged").mkdir(exist_ok=True)
+    assert otrsd("status", "--json").json["spool"]["dropped"] == 1
+    assert "1 mail by pipe, not fetched" in otrsd("status").out
+
+
 def test_every_member_is_there_without_a_daemon(otrsd: Otrsd, site: Site):
     found = otrsd("status", "--json").json
     assert found["daemon"] == {"running": False}
     assert found["processes"] == found["plugins"]["failing"] == []
     assert set(found["spool"]) == {
-        *("incoming", "active", "deferred", "held", "oldest_seconds")
+        *("incoming", "active", "deferred", "held", "oldest_seconds", "dropped")
     }
     assert set(found["index"]) == {
         *("state", "reason", "waiting", "lag_seconds", "being_rebuilt"),

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import otrsd
+from otrsd.config.load import load
 from otrsd.config.models import Config, Plugins
 from otrsd.config.problem import Source
 from otrsd.config.yaml import read
@@ -79,6 +80,9 @@ def test_a_wrong_plugin_is_left_out_and_the_others_stay(site: Any) -> None:
     site.plugin("bad", "import nosuch\n")
     site.plugin("good", GOOD)
     assert [plugin.name for plugin in site.load().plugins] == ["good"]
+    (bad,) = site.load().left_out
+    assert (bad.name, bad.origin) == ("bad", "site")
+    assert "No module named 'nosuch'" in bad.error
 
 
 def test_a_file_that_anybody_may_write_is_refused(site: Any) -> None:
@@ -134,6 +138,73 @@ def test_settings_arrive_and_a_typo_has_its_line(site: Any, tmp_path: Path) -> N
     loaded = load_plugins(config, shipped=None, packages=[])
     texts = [problem.render() for problem in loaded.problems]
     assert any("config/50.yaml:3:1" in t and "'colour'?" in t for t in texts)
+
+
+def test_settings_that_nobody_wrote_are_missed_where_they_are_wanted(site: Any) -> None:
+    site.plugin(
+        "mine",
+        "import otrsd\nclass Settings(otrsd.Settings):\n    colour: str\n"
+        "class Plugin:\n    def __init__(self, settings): pass\n",
+    )
+    assert site.complaints() == (
+        "plugins/mine.py: error: 'colour' is missing in 'plugins.settings.mine'"
+        " - write plugins: {settings: {mine: …}}"
+    )
+
+
+def test_names_in_yaml_are_found_where_they_stand(tmp_path: Path) -> None:
+    text = "plugins:\n  disable:\n    - gone\n  settings:\n    lost: {a: 1}\n"
+    (tmp_path / "otrsd.yaml").write_text(text)
+    config = load(tmp_path / "otrsd.yaml", {})
+    found = load_plugins(config, shipped=None, packages=[]).problems
+    assert {(each.line, each.column) for each in found} == {(3, 7), (5, 5)}
+
+
+def test_a_queue_in_settings_has_to_exist(tmp_path: Path) -> None:
+    plugin = tmp_path / "plugins" / "mine.py"
+    plugin.parent.mkdir()
+    plugin.write_text(
+        "import otrsd\nclass Settings(otrsd.Settings):\n"
+        "    queue: otrsd.QueueName = 'other'\n"
+        "class Plugin:\n    def __init__(self, settings): pass\n"
+        "    @otrsd.hookimpl\n    def screen_mail(self): pass\n",
+    )
+    text = "queues: {junk: {}}\nplugins:\n  settings:\n    mine: {queue: jnuk}\n"
+    (tmp_path / "otrsd.yaml").write_text(text)
+    config = load(tmp_path / "otrsd.yaml", {})
+    (found,) = load_plugins(config, shipped=None, packages=[]).problems
+    assert found.render().splitlines()[0] == (
+        "otrsd.yaml:4:19: error: 'plugins.settings.mine.queue' wants a queue of this"
+        " site, not 'jnuk' - did you mean 'junk'?"
+    )
+
+
+def test_settings_that_a_plugin_refuses_are_named_where_they_stand(
+    tmp_path: Path,
+) -> None:
+    text = (
+        "plugins:\n  settings:\n    monitoring:\n      sources:\n"
+        "        - {name: a, match: {channel: pipe}, format: nagois}\n"
+        "    spam:\n      trust: {mode: token}\n      virus: hlod\n"
+    )
+    (tmp_path / "otrsd.yaml").write_text(text)
+    config = load(tmp_path / "otrsd.yaml", {})
+    shipped = Path(__file__).parents[2] / "plugins"
+    found = load_plugins(config, shipped=shipped, packages=[]).problems
+    assert [each.render().splitlines()[0] for each in found] == [
+        (
+            "otrsd.yaml:3:5: error: plugin 'monitoring' refuses its settings: source a:"
+            " there is no format 'nagois', only otrsd-headers, nagios, icinga2"
+        ),
+        (
+            "otrsd.yaml:7:14: error: 'plugins.settings.spam.trust' needs 'token': what"
+            " does our MX write?"
+        ),
+        (
+            "otrsd.yaml:8:14: error: 'plugins.settings.spam.virus' wants 'hold' or"
+            " 'discard', not 'hlod' - did you mean 'hold'?"
+        ),
+    ]
 
 
 def test_settings_for_a_plugin_without_any_are_an_error(site: Any) -> None:

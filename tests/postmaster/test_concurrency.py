@@ -37,6 +37,12 @@ def amend_ticket(mail, draft):
     return Changes(open_key=None if draft.ticket else mail.subject)
 """
 WHO = Who(actor="root", cause="cli")
+#: What only PostgreSQL shows in this form.
+ON_POSTGRESQL = pytest.mark.parametrize(
+    "database",
+    [pytest.param("postgresql", marks=[pytest.mark.postgresql, pytest.mark.slow])],
+    indirect=True,
+)
 
 
 @pytest.mark.parametrize("plugin", [ALERTS])
@@ -81,10 +87,9 @@ def test_the_same_100_alerts_by_two_workers_make_one_ticket_each_key(
         assert history.verify(connection, b"k" * 32) is None
 
 
+@ON_POSTGRESQL
 def test_a_lock_that_others_hold_costs_no_try(office: Any, mail: Any):
     database = office.post.desk.database
-    if database.dialect != "postgresql":
-        pytest.skip("PostgreSQL names this error best")
     other = Database(database.url.render_as_string(hide_password=False))
 
     @sa.event.listens_for(database.engine, "begin")
@@ -157,7 +162,7 @@ def test_P2_a_connection_lost_inside_commit_doubles_nothing(office: Any, mail: A
         there = connection.execute(sa.text("SELECT count(*) FROM ledger")).scalar()
         if there and not lost:
             lost.append("the server has committed, but its answer never came")
-            raw = connection.connection.dbapi_connection
+            raw: Any = connection.connection.dbapi_connection
             raw.commit()
             raw.close()
 

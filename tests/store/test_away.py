@@ -20,9 +20,12 @@ def test_P4_a_damaged_file_is_away_and_holds_no_mail(tmp_path: Path):
     database.close()
 
 
+@pytest.mark.parametrize(
+    "database",
+    [pytest.param("postgresql", marks=[pytest.mark.postgresql, pytest.mark.slow])],
+    indirect=True,
+)
 def test_P4_a_standby_server_is_away(database: Database):
-    if database.dialect != "postgresql":
-        pytest.skip("a standby is PostgreSQL's")
     with pytest.raises(DatabaseAwayError), database.write() as connection:
         connection.execute(sa.text("SET TRANSACTION READ ONLY"))
         connection.execute(sa.text("UPDATE ticket SET version = 1"))
