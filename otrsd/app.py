@@ -18,18 +18,22 @@ from otrsd.config.load import examine as examine_files
 from otrsd.config.models import Config
 from otrsd.config.problem import LocatedError, Problem, Severity
 from otrsd.config.routes import Routes
+from otrsd.desk.letterhead import Letterhead, QueueLetters
 from otrsd.desk.numbers import Numbers
+from otrsd.desk.tokens import Tokens
 from otrsd.desk.unit import Desk
 from otrsd.errors import ConfigError
 from otrsd.hooks import Hooks, load_plugins
+from otrsd.language.letters import Letters, compile_letters
 from otrsd.language.rules import Rules, compile_rules
 from otrsd.postmaster.parts import Postmaster
+from otrsd.relay.submission import Smarthost
 from otrsd.search.whoosh import WhooshIndex
 from otrsd.spool import Spool
 from otrsd.spool.room import Floors
 from otrsd.store.engine import Database
 
-#: Octets of the key that the history's chain is made with.
+#: Octets of a key of ours.
 KEY_OCTETS = 32
 
 
@@ -41,6 +45,7 @@ class App:
     clock: Clock
     hooks: Hooks
     rules: Rules
+    letters: Letters
     routes: Routes
     database: Database
     spool: Spool
@@ -63,6 +68,48 @@ class App:
             observers=self.hooks.plugins_with("on_event"),
         )
 
+    def letterhead(self) -> Letterhead:
+        """Return how this site writes; makes the tokens' key if there is none yet."""
+        config = self.config
+        site, send = config.site, config.send
+        return Letterhead(
+            name=site.name,
+            url=site.url,
+            hook=site.ticket_hook,
+            language=site.language,
+            host=config.site_domain() or socket.getfqdn(),
+            tokens=Tokens(key_of(self.state, "token")),
+            queues={
+                name: QueueLetters(
+                    address=next(iter(queue.address), ""),
+                    auto_response=queue.auto_response,
+                    signature=queue.signature,
+                    language=queue.language,
+                )
+                for name, queue in config.queues.items()
+            },
+            address=send.from_address if send is not None else "",
+            admin=site.admin,
+            delimiter=site.recipient_delimiter,
+            letters=self.letters,
+            is_ours=lambda address: self.routes.queue_of(address) is not None,
+        )
+
+    def smarthost(self) -> Smarthost | None:
+        """Return who takes our mail; ``None``: nobody, what is owed waits."""
+        send = self.config.send
+        if send is None:
+            return None
+        return Smarthost(
+            host=send.host,
+            port=send.port,
+            tls=send.tls,
+            ca_file=str(self.config.root / send.ca_file) if send.ca_file else "",
+            username=send.username,
+            password=send.password,
+            hostname=send.hostname or socket.getfqdn(),
+        )
+
     def postmaster(self) -> Postmaster:
         """Return the parts of a worker."""
         config = self.config
@@ -74,6 +121,7 @@ class App:
             queues=tuple(config.queues),
             ticket_hook=config.site.ticket_hook,
             trash_keep=config.trash.keep,
+            letterhead=self.letterhead(),
             snapshot=config.snapshot,
             files=config.files,
         )
@@ -116,9 +164,9 @@ def examine(path: Path, environ: Mapping[str, str], clock: Clock) -> Examined:
         for name, field in (answer.value or {}).items()
     }
     rules = compile_rules(config.rules, queues=config.queues, match_fields=fields)
-    problems = tuple(
-        dict.fromkeys((*files.problems, *loaded.problems, *rules.problems))
-    )
+    letters = compile_letters(config.templates, queues=config.queue_nodes)
+    found = (files, loaded, rules, letters)
+    problems = tuple(dict.fromkeys(p for part in found for p in part.problems))
     if any(problem.severity is Severity.ERROR for problem in problems):
         return Examined(app=None, problems=problems)
     app = App(
@@ -126,6 +174,7 @@ def examine(path: Path, environ: Mapping[str, str], clock: Clock) -> Examined:
         clock=clock,
         hooks=hooks,
         rules=rules,
+        letters=letters,
         routes=Routes(config),
         database=Database(config.site.database or _sqlite(config.state)),
         spool=Spool(
@@ -151,17 +200,20 @@ def shipped_plugins() -> Path | None:
 
 def history_key(state: Path) -> bytes:
     """Return the key of the history's chain; make it where there is none."""
-    path = state / "keys" / "history.key"
+    return key_of(state, "history")
+
+
+def key_of(state: Path, name: str) -> bytes:
+    """Return a key of this site (``history``, ``token``); make it if it is absent."""
+    path = state / "keys" / f"{name}.key"
     try:
         return path.read_bytes()
     except FileNotFoundError:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
-        raise ConfigError(
-            f"{path}: the history's key can't be read: {error}"
-        ) from error
+        raise ConfigError(f"{path}: the key can't be read: {error}") from error
     # Linked into place, so that of two processes one wins and none reads half.
-    fresh = path.with_name(f"history.{os.getpid()}.new")
+    fresh = path.with_name(f"{name}.{os.getpid()}.new")
     fresh.write_bytes(os.urandom(KEY_OCTETS))
     fresh.chmod(0o600)
     try:

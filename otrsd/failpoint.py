@@ -29,6 +29,7 @@ FAILPOINTS = (
     "worker.spool_done",
     "relay.leased",
     "relay.index_committed",
+    "relay.mail_sent",
 )
 
 

@@ -25,6 +25,8 @@ def check_cross(config: Config, sections: Mapping[str, Node]) -> Iterator[Proble
     yield from _queue_names(sections)
     yield from _addresses(config, sections)
     yield from _listeners(config, sections)
+    yield from _sending(config, sections)
+    yield from _admin(config, sections)
 
 
 def _at(sections: Mapping[str, Node], *path: str) -> Node | None:
@@ -118,3 +120,36 @@ def _listeners(config: Config, sections: Mapping[str, Node]) -> Iterator[Problem
                 f"listen.{kind} has the port of listen.{seen[bound]}"
             )
         seen[bound] = kind
+
+
+def _sending(config: Config, sections: Mapping[str, Node]) -> Iterator[Problem]:
+    """A mail, and even more a password, does not cross a network in clear."""
+    send, node = config.send, sections.get("send")
+    if send is None or node is None:
+        return
+    if send.tls != "required" and not is_loopback(send.host):
+        yield (_at(sections, "send", "tls") or node).problem(
+            f"'send.tls: {send.tls}' is for a host on loopback, not for '{send.host}'",
+            "write 'tls: required', or send to 127.0.0.1",
+        )
+    if send.username and send.tls != "required":
+        yield (_at(sections, "send", "username") or node).problem(
+            "a login needs 'tls: required'", "take 'username' away, or use TLS"
+        )
+    if bool(send.username) != bool(send.password):
+        yield node.problem("'username' and 'password' come together in 'send'")
+    if not send.hostname and not config.site_domain():
+        yield node.problem(
+            "'send' does not know in which domain it writes",
+            "give a queue an address, or write 'hostname: tickets.example.com'",
+        )
+
+
+def _admin(config: Config, sections: Mapping[str, Node]) -> Iterator[Problem]:
+    node = _at(sections, "site", "admin")
+    ours = {each.lower() for queue in config.queues.values() for each in queue.address}
+    if node is not None and config.site.admin.lower() in ours:
+        yield node.problem(
+            "'site.admin' is the address of a queue: such mails would make tickets",
+            "name the mailbox of a person",
+        )

@@ -40,6 +40,7 @@ _WANTS: Mapping[str, str] = {
     "less_than_equal": "must be at most {le}",
     "less_than": "must be less than {lt}",
     "string_too_short": "must not be empty",
+    "literal_error": "wants {expected}",
     "string_too_long": "has more than {max_length} characters",
 }
 _SWITCHES = {"yes": "true", "on": "true", "no": "false", "off": "false"}

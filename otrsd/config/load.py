@@ -39,7 +39,9 @@ _INCLUDE = "config/*.yaml"
 _SECTIONS: Mapping[str, int] = {
     "site": 1,
     "listen": 1,
+    "send": 1,
     "queues": 1,
+    "templates": 1,
     "rules": 1,
     "plugins": 2,
     "trash": 1,
@@ -47,7 +49,7 @@ _SECTIONS: Mapping[str, int] = {
     "workers": 0,
 }
 #: Sections in which a value may stand outside the files.
-_WITH_SECRETS = ("site", "plugins")
+_WITH_SECRETS = ("site", "send", "plugins")
 #: The queue of a site that defines none.
 _BUILT_IN = "support"
 
@@ -254,6 +256,7 @@ def _build(
         if name in sections:
             sections[name] = resolve(sections[name], environ, root, problems)
     rules = _named(sections.pop("rules", None), "rules", problems)
+    templates = _named(sections.pop("templates", None), "templates", problems)
     plugins = sections.get("plugins")
     settings = _member(plugins, "settings")
     files = {source.name: source.text for source in sources}
@@ -261,6 +264,7 @@ def _build(
     state = environ.get("OTRSD_STATE")
     ready = {
         "rules": rules,
+        "templates": templates,
         "root": root,
         "state": Path(state).absolute() if state else root / "var",
         "files": files,
@@ -269,7 +273,12 @@ def _build(
     problems.extend(found)
     if config is None:
         return None
-    config = _complete(config, settings)
+    config = _complete(config, settings).model_copy(
+        update={
+            "queue_nodes": (sections["queues"].map if "queues" in sections else {})
+            or {}
+        }
+    )
     problems.extend(check_cross(config, sections))
     return config
 

@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -67,6 +67,14 @@ class Site(Model):
     default_queue: str = ""
     #: Queue for every unknown recipient by SMTP and LMTP; empty: 550 5.1.1.
     catch_all: str = ""
+    #: Where otrsd is reached by a browser; for templates.
+    url: str = ""
+    #: Mailed once a day for each cause when mail is held or a plugin is switched off;
+    #: empty: nobody is.
+    admin: Annotated[str, AfterValidator(values.address_or_none)] = ""
+    #: Where set, our mails carry a token in the reply address
+    #: (``support+r.NUMBER.TOKEN@…``); the MTA must deliver extended addresses.
+    recipient_delimiter: Literal["", "+", "-", "_", "="] = ""
     #: SQLAlchemy URL; empty: SQLite in the state folder. Never part of a repr.
     database: Annotated[str, Field(repr=False)] = ""
 
@@ -102,6 +110,40 @@ class Queue(Model):
     #: Addresses whose mail lands here; the domain in lower case.
     address: MailAddresses = ()
     description: str = ""
+    #: Template that answers the mail which makes a ticket; empty: no answer.
+    auto_response: str = ""
+    #: Template that ends an agent's answer; empty: none.
+    signature: str = ""
+    #: Of its templates; empty: ``site.language``.
+    language: str = ""
+
+
+class LetterTemplate(Model):
+    """A text with names in braces; ``name.de`` is its German form."""
+
+    #: Empty: the ticket's title is told instead.
+    subject: str = ""
+    text: Annotated[str, Field(min_length=1)]
+
+
+class Send(Model):
+    """The smarthost that takes our mail (RFC 6409)."""
+
+    host: Annotated[str, AfterValidator(values.host)]
+    #: 465 speaks TLS from its first octet, the others by STARTTLS.
+    port: Annotated[Whole, Field(ge=1, le=65535)] = 587
+    #: Anything but ``required`` is for a host on loopback.
+    tls: Literal["required", "opportunistic", "none"] = "required"
+    #: Certificates that are trusted besides, a PEM file; counts from ``otrsd.yaml``.
+    ca_file: str = ""
+    username: str = ""
+    password: Annotated[str, Field(repr=False)] = ""
+    #: Address in From of mails that no queue sends, and where a queue has none.
+    from_address: Annotated[
+        str, Field(alias="from"), AfterValidator(values.address_or_none)
+    ] = ""
+    #: Our name in EHLO and behind the ``@`` of a Message-ID; empty: this machine's.
+    hostname: Annotated[str, AfterValidator(values.host_or_none)] = ""
 
 
 class Trash(Model):
@@ -134,6 +176,14 @@ class Config(Model):
     site: Site = Site()
     listen: Listen = Listen()
     queues: Mapping[str, Queue] = {}
+    #: ``None``: nothing is sent, what is owed waits.
+    send: Send | None = None
+    #: Template name → located raw value.
+    templates: Mapping[str, Node] = {}
+    #: Queue name → located value. Not a key: the loader puts it here.
+    queue_nodes: Mapping[str, Node] = Field(
+        default={}, repr=False, validation_alias=" queues"
+    )
     #: Rule name → located raw value, in order.
     rules: Mapping[str, Node] = {}
     plugins: Plugins = Plugins()
@@ -149,6 +199,15 @@ class Config(Model):
     snapshot: str = ""
     #: File name → text of every file read, in order.
     files: Mapping[str, str] = Field(default={}, repr=False)
+
+    def site_domain(self) -> str:
+        """Return the domain in which our Message-IDs are; empty if there is none."""
+        if self.send is not None and self.send.hostname:
+            return self.send.hostname
+        for queue in self.queues.values():
+            for address in queue.address:
+                return address.rpartition("@")[2]
+        return self.send.from_address.rpartition("@")[2] if self.send else ""
 
     def snapshot_text(self) -> str:
         """Return all files as one text; ``snapshot`` is its sha256."""

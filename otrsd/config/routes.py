@@ -1,8 +1,8 @@
 """Which address belongs to which queue.
 
 Domains and local parts are compared without regard to case; ``+extension`` of a
-queue's address is that queue's. An address is only ever compared: it never becomes
-part of a path, a command or a statement.
+queue's address is that queue's, also behind ``site.recipient_delimiter``. An address
+is only ever compared: it never becomes part of a path, a command or a statement.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ class Routes:
     def __init__(self, config: Config) -> None:
         self.default_queue = config.site.default_queue
         self.catch_all = config.site.catch_all
+        self._delimiters = {"+", config.site.recipient_delimiter} - {""}
         self._queues = {
             split(address): name
             for name, queue in config.queues.items()
@@ -30,8 +31,9 @@ class Routes:
         """Return the queue whose own address this is."""
         local, domain = split(address)
         queue = self._queues.get((local, domain))
-        if queue is None and "+" in local:
-            queue = self._queues.get((local.partition("+")[0], domain))
+        for end, character in enumerate(local):
+            if queue is None and character in self._delimiters:
+                queue = self._queues.get((local[:end], domain))
         return queue
 
     @property

@@ -17,6 +17,9 @@ _DURATION = re.compile(r"(?:\d{1,9}[smhdw])+")
 _STEP = re.compile(r"(\d+)([smhdw])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _ADDRESS = re.compile(r"[^\s@<>(),;:\\\"\[\]]+@[^\s@<>(),;:\\\"\[\]]+")
+_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_HOST = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
+_LONGEST_HOST = 253
 _POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
 
 
@@ -57,6 +60,27 @@ def address(value: str) -> str:
     return f"{local}@{domain.lower()}"
 
 
+def address_or_none(value: str) -> str:
+    """Check one mail address, or none."""
+    return address(value) if value else value
+
+
+def host(value: str) -> str:
+    """Check the name or IP address of a host."""
+    try:
+        return str(ipaddress.ip_address(value))
+    except ValueError:
+        pass
+    if not _HOST.fullmatch(value) or len(value) > _LONGEST_HOST:
+        raise ValueError("wants a host such as mail.example.com")
+    return value.lower()
+
+
+def host_or_none(value: str) -> str:
+    """Check the name of a host, or none."""
+    return host(value) if value else value
+
+
 def network(value: str) -> str:
     """Check one CIDR block or address."""
     try:
@@ -82,7 +106,13 @@ def bind_address(value: str) -> str:
 
 def is_loopback(value: str) -> bool:
     """Tell whether only this machine reaches the address."""
-    return value == "localhost" or ipaddress.ip_address(value).is_loopback
+    if value == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(value).is_loopback
+    except ValueError:
+        # A name may mean anything tomorrow.
+        return False
 
 
 def timezone(value: str) -> str:

@@ -23,6 +23,7 @@ RANKS: Mapping[str, tuple[int, int]] = {
     "postmaster": (1, 1),
     "relay": (2, 2),
     "index": (2, 2),
+    "mail": (2, 2),
     "scheduler": (3, 2),
 }
 

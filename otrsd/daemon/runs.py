@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import structlog
@@ -19,10 +19,14 @@ from otrsd.channels.drop import make_drop_folder, write_pipe_json
 from otrsd.channels.ways import pipe_settings, run_receiver
 from otrsd.control import Control, Work
 from otrsd.daemon.roles import Role, Run, arrange, postmasters
+from otrsd.desk.notices import tell_admin
+from otrsd.errors import OtrsdError
 from otrsd.hooks import Hooks
 from otrsd.postmaster.worker import Hand, Worker
 from otrsd.relay.events import EventLane
 from otrsd.relay.index_lane import run_index_lane
+from otrsd.relay.mail_lane import MailLane
+from otrsd.relay.submission import submit
 from otrsd.scheduler.timers import Scheduler
 
 
@@ -38,6 +42,8 @@ def roles_of(app: App) -> tuple[Role, ...]:
     }
     if app.hooks.has("on_event"):
         work["relay"] = tell_events
+    if app.config.send is not None:
+        work["mail"] = send_mail
     runs: Mapping[str, Run] = {
         name: partial(_closing, app, run) for name, run in work.items()
     }
@@ -65,11 +71,27 @@ def carry(
 ) -> None:
     """Run one postmaster."""
     if predecessor is not None:
-        app.spool.worker_died(control.name, predecessor)
+        held = app.spool.worker_died(control.name, predecessor)
+        if held:
+            tell_of_held(app, held)
     app.spool.recover([name for name in names if name != control.name])
     worker = Worker(app.postmaster(), app.spool, control, structlog.get_logger())
     control.ready()
     worker.run()
+
+
+def tell_of_held(app: App, held: Sequence[str]) -> None:
+    """Mail the admin that mails killed their worker; that it fails stops nothing."""
+    try:
+        tell_admin(
+            app.desk(),
+            app.letterhead(),
+            what="A mail is held",
+            reason="a worker died or overran in it, three times",
+            look=f"otrsd spool show {held[0]}",
+        )
+    except OtrsdError as error:
+        structlog.get_logger().warning("admin.not_told", reason=str(error))
 
 
 def keep_index(app: App, control: Control, _predecessor: Work | None) -> None:
@@ -84,6 +106,21 @@ def tell_events(app: App, control: Control, _predecessor: Work | None) -> None:
         database=app.database,
         hooks=Hooks(app.hooks.plugins, hand.watch),
         clock=app.clock,
+        control=control,
+        log=structlog.get_logger(),
+    )
+    control.ready()
+    lane.run()
+
+
+def send_mail(app: App, control: Control, _predecessor: Work | None) -> None:
+    """Run the mail lane of the relay."""
+    smarthost = app.smarthost()
+    if smarthost is None:
+        raise AssertionError("the mail lane needs a smarthost")
+    lane = MailLane(
+        desk=app.desk(),
+        submit=partial(submit, smarthost),
         control=control,
         log=structlog.get_logger(),
     )

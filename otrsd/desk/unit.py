@@ -76,6 +76,7 @@ class Unit:
         self._traces: dict[str, Sequence[Any]] = {}
         self._snapshot = ""
         self._todo: list[int] = []
+        self._once_numbered: list[Callable[[], None]] = []
 
     def record(self, change: Change) -> None:
         """Owe a history row."""
@@ -91,6 +92,18 @@ class Unit:
     def number_later(self, ticket_id: int) -> None:
         """Owe a new ticket its number."""
         self._unnumbered.append(ticket_id)
+
+    def once_numbered(self, act: Callable[[], None]) -> None:
+        """Call ``act`` when the new tickets have their numbers, before the commit.
+
+        It must not open another ticket. An error of it ends the transaction.
+        """
+        self._once_numbered.append(act)
+
+    @property
+    def acts(self) -> int:
+        """Return how much :meth:`once_numbered` owes: it prolongs the seal."""
+        return len(self._once_numbered)
 
     def tag_later(self, ticket_id: int, tag: str) -> None:
         """Owe a new ticket a tag."""
@@ -147,9 +160,12 @@ class Unit:
             ledger.add(connection, self._entries, self.at)
         if self._traces:
             traces.add(connection, self._traces, self._snapshot)
+        self._give_numbers()
+        for act in self._once_numbered:
+            act()
+        self.flush()
         if self._todo:
             index_todo.add(connection, self._todo, self.at)
-        self._give_numbers()
         self._chain()
 
     def _give_numbers(self) -> None:

@@ -14,7 +14,8 @@ class Event:
 
     NewTicket, FollowUp, AddNote, Move, StateUpdate, PriorityUpdate, OwnerUpdate,
     TitleUpdate, TagUpdate, TicketDynamicFieldUpdate, TicketLinkAdd, Duplicate,
-    OpenKeyRefused, Discarded, Restored, Misc.
+    OpenKeyRefused, Discarded, Restored, EmailAgent, EmailCustomer, SendAutoReply,
+    LoopProtection, Bounce, Misc.
     """
 
     #: The history row's sequence number; unique, and growing in commit order.

@@ -14,12 +14,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
 
+from otrsd.desk.loops import came_back
 from otrsd.desk.unit import Unit
 from otrsd.failpoint import failpoint
+from otrsd.mime.automatic import Kind, Recognised
 from otrsd.model.verdict import Disposition
 from otrsd.postmaster.amend import amend
-from otrsd.postmaster.find import find, keys
+from otrsd.postmaster.find import find, keys, sender
 from otrsd.postmaster.parts import Fate, Outcome, Postmaster, Screened
+from otrsd.postmaster.proof import is_own
 from otrsd.postmaster.write import discard, duplicate, remember_only, write
 from otrsd.store import articles, content, ledger, locks, traces
 from otrsd.store.articles import Known
@@ -27,6 +30,10 @@ from otrsd.store.engine import Database
 
 #: How long a batch may keep other writers waiting (design.md §7, Write door).
 BATCH_SECONDS = 0.045
+#: What an auto-response adds to that at the end, when its ticket has a number.
+ACT_SECONDS = 0.004
+#: A mail of ours that came back: no answer to it.
+_LOOP = Recognised(kind=Kind.TICKET_SYSTEM, mark="a mail of our own")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -54,7 +61,8 @@ def deliver(
         failpoint("worker.in_transaction")
         for each in tries:
             outcomes.append(carry(post, unit, batch, each))
-            if post.desk.clock.monotonic() - start > BATCH_SECONDS:
+            lasted = post.desk.clock.monotonic() - start
+            if lasted + unit.acts * ACT_SECONDS > BATCH_SECONDS:
                 break
         failpoint("worker.before_commit")
     failpoint("worker.after_commit")
@@ -87,6 +95,16 @@ def carry(post: Postmaster, unit: Unit, batch: Batch, each: Screened) -> Outcome
 
 
 def _decide(post: Postmaster, unit: Unit, each: Screened) -> Outcome:
+    if is_own(post, unit, each):
+        each = replace(each, recognised=_LOOP)
+        who = sender(each) or each.claimed.envelope.mail_from
+        if not each.claimed.released and came_back(unit, who):
+            return Outcome(
+                spool_id=each.claimed.id,
+                fate=Fate.HELD,
+                reason=f"a loop: more mails of our own came back from {who}",
+                failures=each.trace.failures,
+            )
     found = find(post, unit, each)
     fold = amend(post, unit, each, found)
     if fold.discard:

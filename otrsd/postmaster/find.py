@@ -1,6 +1,7 @@
 """Find: which ticket does this mail belong to, inside the transaction.
 
-A mail joins a ticket if its sender takes part in it **and** its subject carries the
+First counts our own token (:mod:`otrsd.postmaster.proof`). Without one, a mail joins
+a ticket if its sender takes part in it **and** its subject carries the
 tag, or References/In-Reply-To name a Message-ID that is stored in it. Somebody who
 only quotes a number gets a new ticket that is linked to the quoted one (reliability
 K02, K03). Then the plugins' ``find_ticket`` is asked.
@@ -16,6 +17,7 @@ from otrsd.mime.subject import ticket_numbers
 from otrsd.model.mail import Mail
 from otrsd.model.ticket import Ticket
 from otrsd.postmaster.parts import Found, Postmaster, Screened
+from otrsd.postmaster.proof import by_token, reported
 from otrsd.postmaster.view import View
 from otrsd.store import articles, content, tickets
 
@@ -43,6 +45,15 @@ def keys(post: Postmaster, screened: Screened) -> set[str]:
 def find(post: Postmaster, unit: Unit, screened: Screened) -> Found:
     """Return the ticket this mail joins, or what it quotes."""
     trace = screened.trace
+    report = reported(post, unit, screened)
+    if report is not None:
+        return report
+    proved = by_token(post, unit, screened)
+    if proved is not None:
+        stranger = _if_takes_part(unit, proved.id, screened) is None
+        who = ", from somebody new" if stranger else ""
+        trace.note("find", "token", f"{proved.number}: our own token{who}")
+        return Found(ticket=proved, by="token", is_stranger=stranger)
     quoted: Ticket | None = None
     for ticket_id, evidence in _candidates(post, unit, screened.mail):
         ticket = _if_takes_part(unit, ticket_id, screened)

@@ -8,9 +8,11 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Protocol
 
+from otrsd.desk.letterhead import Letterhead
 from otrsd.desk.unit import Desk
 from otrsd.hooks import Hooks
 from otrsd.language.rules import Rules
+from otrsd.mime.automatic import Recognised
 from otrsd.model.mail import Mail
 from otrsd.model.ticket import Ticket
 from otrsd.model.verdict import Disposition, Verdict
@@ -46,6 +48,8 @@ class Postmaster:
     #: How long a copy of a mail counts as one (reliability.md §5).
     dedup_window: timedelta = timedelta(days=7)
     trash_keep: timedelta = timedelta(days=30)
+    #: How this site writes; ``None``: it never does, and knows no token of its own.
+    letterhead: Letterhead | None = None
     #: The configuration's name in traces, and its files.
     snapshot: str = ""
     files: Mapping[str, str] = field(default_factory=dict)
@@ -61,6 +65,8 @@ class Screened:
     verdict: Verdict
     cause: str = "otrsd"
     tags: tuple[str, ...] = ()
+    #: Whether a person wrote it.
+    recognised: Recognised = Recognised()  # noqa: RUF009 - a frozen value
     #: Plugins left out of this journey, and ``rule:NAME`` after a restore.
     skip: frozenset[str] = frozenset()
     #: Those of them that are left out because they fail.
@@ -80,6 +86,10 @@ class Found:
     by: str = ""
     #: A ticket that a stranger quotes: linked, not joined.
     quoted: Ticket | None = None
+    #: It carries our token, but its sender took no part in the ticket so far.
+    is_stranger: bool = False
+    #: The address that a report about a mail of ours says is out of reach.
+    bounced: str = ""
     #: The earlier, cut-off copy of this mail that stands in ``ticket``.
     completes: bool = False
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from otrsd.hooks import Answer
+from otrsd.mime.automatic import recognise
 from otrsd.mime.parse import parse
 from otrsd.model.mail import Mail
 from otrsd.model.verdict import Disposition, Verdict
@@ -29,6 +30,9 @@ def screen(
     mail = parse(claimed.content)
     if mail.defects:
         trace.note("parse", "otrsd", "; ".join(mail.defects))
+    recognised = recognise(mail, envelope, claimed.content)
+    if not recognised.is_human:
+        trace.note("parse", "otrsd", f"{recognised.kind}: {recognised.mark}")
     skip = off | claimed.without
     for plugin in sorted(skip):
         trace.note("screen", plugin, "left out of this journey")
@@ -36,6 +40,7 @@ def screen(
         claimed=claimed,
         mail=mail,
         verdict=ACCEPTED,
+        recognised=recognised,
         skip=skip,
         lacking=off | (claimed.without if claimed.strikes else frozenset()),
         trace=trace,

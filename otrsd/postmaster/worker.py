@@ -20,7 +20,8 @@ from typing import Any
 
 from otrsd import memory
 from otrsd.control import Control, Work
-from otrsd.errors import DatabaseAwayError, TemporaryError
+from otrsd.desk.notices import tell_admin
+from otrsd.errors import DatabaseAwayError, OtrsdError, TemporaryError
 from otrsd.failpoint import failpoint
 from otrsd.hooks import Hooks
 from otrsd.implementations import described
@@ -246,6 +247,24 @@ class Worker:
             reason=reason,
             look=f"otrsd spool show {spool_id}",
         )
+        self._tell_admin("A mail is held", reason, f"otrsd spool show {spool_id}")
+
+    def _tell_admin(self, what: str, reason: str, look: str, cause: str = "") -> None:
+        """Mail the admin; that it fails stops nothing."""
+        post = self._post
+        if post.letterhead is None:
+            return
+        try:
+            tell_admin(
+                post.desk,
+                post.letterhead,
+                what=what,
+                reason=reason,
+                look=look,
+                cause=cause,
+            )
+        except OtrsdError as error:
+            self._log.warning("admin.not_told", reason=str(error))
 
     def _fail(self, claimed: Claimed, reason: str) -> None:
         """Count a try that failed; the third one holds the mail."""
@@ -271,6 +290,9 @@ class Worker:
             reason=failure,
             switched_off=off,
         )
+        if off:
+            what = f"Plugin {plugin} is switched off for five minutes"
+            self._tell_admin(what, failure, "otrsd status", cause=what)
         self._looked = -HEALTH
 
     def _look_at_plugins(self) -> None:

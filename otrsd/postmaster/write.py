@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from otrsd.desk import tickets
+from otrsd.desk import loops, tickets
 from otrsd.desk.tickets import NewArticle, Who
 from otrsd.desk.unit import Unit
+from otrsd.mime.automatic import QUIET
+from otrsd.mime.compose import REFERENCES_LIMIT
 from otrsd.model.article import ArticleKind, SenderType
 from otrsd.model.changes import THIS_TICKET, Changes
 from otrsd.model.ticket import Ticket
 from otrsd.postmaster.amend import Fold, defaults, reopened
+from otrsd.postmaster.answer import owe_auto_response
 from otrsd.postmaster.find import sender
 from otrsd.postmaster.parts import Fate, Found, Outcome, Postmaster, Screened
 from otrsd.postmaster.screen import defects
@@ -74,6 +77,7 @@ def write(
         ticket, article_id = _create(post, unit, screened, fold)
         if found.quoted is not None:
             _link(unit, ticket, found.quoted, screened)
+        owe_auto_response(post, unit, screened, ticket)
     else:
         ticket, article_id = _append(post, unit, screened, found, fold)
     for who, changes in fold.accepted:
@@ -138,12 +142,17 @@ def _append(
     ticket = found.ticket
     if ticket is None:
         raise AssertionError("append needs a ticket")
-    article = _article(post, screened)
-    if found.completes:
-        article = replace(article, subject=f"{article.subject} (complete copy)")
+    article = _joining(_article(post, screened), found)
     who = _who(screened)
-    article_id = tickets.append(unit, ticket, article, who, event="FollowUp")
-    state = reopened(ticket.state_type)
+    event = "Bounce" if found.by == "report" else "FollowUp"
+    article_id = tickets.append(unit, ticket, article, who, event=event)
+    if found.bounced:
+        loops.count_bounce(unit, found.bounced)
+    # A machine's word about absence or delivery is filed and changes nothing.
+    is_quiet = screened.recognised.kind in QUIET
+    state = None if is_quiet else reopened(ticket.state_type)
+    if found.is_stranger:
+        ticket = tickets.change(unit, ticket, Changes(tags=("new-person",)), who)
     changed = False
     for name, changes in fold.accepted:
         if any(
@@ -169,6 +178,23 @@ def _append(
     elif not changed:
         ticket = tickets.change(unit, ticket, Changes(), who)
     return ticket, article_id
+
+
+def _joining(article: NewArticle, found: Found) -> NewArticle:
+    """Return the article as it joins a ticket, by how it was found."""
+    if found.completes:
+        article = replace(article, subject=f"{article.subject} (complete copy)")
+    if found.is_stranger:
+        # Whoever has our token may write, but takes part only once an agent says so.
+        article = replace(article, participants=())
+    if found.by == "report":
+        article = replace(
+            article,
+            sender_type=SenderType.SYSTEM,
+            visible_to_customer=False,
+            participants=(),
+        )
+    return article
 
 
 def _link(unit: Unit, ticket: Ticket, quoted: Ticket, screened: Screened) -> None:
@@ -212,6 +238,9 @@ def _article(post: Postmaster, screened: Screened) -> NewArticle:
             ],
             "defects": defects(mail),
             "envelope": envelope.plain(),
+            # Where an answer goes, and the thread it continues.
+            "reply_to": [each.address for each in mail.reply_to[:10]],
+            "references": list(mail.references[::-1][:REFERENCES_LIMIT]),
         },
         participants=tuple(
             address

@@ -67,6 +67,38 @@ def first_of_ticket(connection: Connection, ticket_id: int) -> int | None:
     ).scalar()
 
 
+def complete(
+    connection: Connection, article_id: int, message_id: str, sha256: str
+) -> None:
+    """Name what an outgoing mail is; its Message-ID tells the article's own id."""
+    connection.execute(
+        sa.update(article)
+        .where(article.c.id == article_id, article.c.message_key.is_(None))
+        .values(
+            message_id=message_id,
+            message_key=message_key(message_id),
+            content_sha256=sha256,
+        )
+    )
+
+
+def retitle(connection: Connection, article_id: int, subject: str, text: str) -> None:
+    """Let the first article of a ticket name the number, in the same transaction."""
+    connection.execute(
+        sa.update(article)
+        .where(article.c.id == article_id)
+        .values(subject=subject, text=text)
+    )
+
+
+def facts(connection: Connection, article_id: int) -> Mapping[str, Any]:
+    """Return what is stored of a mail beside its text: parts, thread, envelope."""
+    found = connection.execute(
+        sa.select(article.c.mail).where(article.c.id == article_id)
+    ).scalar()
+    return dict(json.loads(found)) if found else {}
+
+
 def of_ticket(connection: Connection, ticket_id: int) -> list[Article]:
     """Return a ticket's articles, oldest first."""
     rows = connection.execute(

@@ -56,6 +56,16 @@ def count_up(connection: Connection, name: str, by: int) -> int:
     return int(value)
 
 
+def counted(connection: Connection, prefix: str) -> dict[str, int]:
+    """Return the counters whose names begin so, by the rest of the name."""
+    rows = connection.execute(
+        sa.select(counter.c.name, counter.c.value).where(
+            counter.c.name.startswith(prefix, autoescape=True)
+        )
+    )
+    return {row.name.removeprefix(prefix): int(row.value) for row in rows}
+
+
 def take_lease(
     connection: Connection, name: str, holder: str, now: datetime, length: timedelta
 ) -> int | None:

@@ -22,6 +22,12 @@ class Owed:
     #: JSON.
     payload: str
     attempts: int
+    next_at: datetime | None = None
+    created_at: datetime | None = None
+    #: Why it is still here; empty before the first try.
+    reason: str = ""
+    #: The lane it is in.
+    kind: str = ""
 
 
 def add(
@@ -47,6 +53,30 @@ def add(
             for payload in payloads
             for target in targets
         ],
+    )
+
+
+def add_one(
+    connection: Connection,
+    kind: str,
+    *,
+    target: str,
+    payload: str,
+    at: datetime,
+    reason: str,
+) -> None:
+    """Owe one side effect that has been tried before."""
+    connection.execute(
+        sa.insert(outbox),
+        {
+            "kind": kind,
+            "target": target[:190],
+            "payload": payload,
+            "attempts": 1,
+            "next_at": at,
+            "reason": reason[:1000],
+            "created_at": at,
+        },
     )
 
 
@@ -77,6 +107,61 @@ def lease(
             .values(leased_until=now + length)
         )
     return found
+
+
+def look(
+    connection: Connection, kinds: Sequence[str], *, row_id: int | None = None
+) -> list[Owed]:
+    """Return what is owed in these lanes, oldest first; changes nothing."""
+    statement = sa.select(outbox).where(outbox.c.kind.in_(list(kinds)))
+    if row_id is not None:
+        statement = statement.where(outbox.c.id == row_id)
+    return [
+        Owed(
+            id=row.id,
+            target=row.target,
+            payload=row.payload,
+            attempts=row.attempts,
+            next_at=row.next_at,
+            created_at=row.created_at,
+            reason=row.reason,
+            kind=row.kind,
+        )
+        for row in connection.execute(statement.order_by(outbox.c.id))
+    ]
+
+
+def count_kinds(connection: Connection) -> dict[str, int]:
+    """Return how many side effects are owed, by lane."""
+    rows = connection.execute(
+        sa.select(outbox.c.kind, sa.func.count()).group_by(outbox.c.kind)
+    )
+    return {row[0]: row[1] for row in rows}
+
+
+def move(  # noqa: PLR0913 - one row, its new place and why
+    connection: Connection,
+    owed: Owed,
+    *,
+    kind: str,
+    payload: str,
+    next_at: datetime,
+    attempts: int,
+    reason: str,
+) -> None:
+    """Give a row another lane, payload, or time; its lease ends."""
+    connection.execute(
+        sa.update(outbox)
+        .where(outbox.c.id == owed.id)
+        .values(
+            kind=kind,
+            payload=payload,
+            attempts=attempts,
+            next_at=next_at,
+            leased_until=None,
+            reason=reason[:1000],
+        )
+    )
 
 
 def is_any_due(connection: Connection, kind: str, now: datetime) -> bool:

@@ -268,7 +268,8 @@ outbox = sa.Table(
     "outbox",
     metadata,
     sa.Column("id", BigInt, primary_key=True, autoincrement=True),
-    # The lane: event (one row per observing plugin), later mail, webhook …
+    # The lane: event (one row per observing plugin), mail; dead-mail waits for a
+    # person.
     sa.Column("kind", sa.String(16), nullable=False),
     sa.Column("target", sa.String(190), nullable=False),
     sa.Column("payload", LongText, nullable=False),
@@ -278,6 +279,21 @@ outbox = sa.Table(
     sa.Column("reason", LongText, nullable=False),
     sa.Column("created_at", Utc, nullable=False),
     sa.Index("outbox_due", "kind", "next_at"),
+)
+
+#: What is capped: one row each time, counted over a window, then forgotten.
+tally = sa.Table(
+    "tally",
+    metadata,
+    sa.Column("id", BigInt, primary_key=True, autoincrement=True),
+    # answer (an automatic mail), loop, bounced, admin.
+    sa.Column("what", sa.String(16), nullable=False),
+    # An address in lower case, or the hash of a cause.
+    sa.Column("who", sa.String(254), nullable=False),
+    sa.Column("ticket_id", BigInt),
+    sa.Column("at", Utc, nullable=False),
+    sa.Index("tally_who", "what", "who", "at"),
+    sa.Index("tally_at", "what", "at"),
 )
 
 #: Articles whose words the index does not have yet (the index lane's outbox).

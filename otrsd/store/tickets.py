@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -91,6 +92,14 @@ def by_id(
 ) -> Ticket | None:
     """Return one ticket; with ``lock`` its row stays locked until the commit."""
     return _one(connection, _BY_ID, ticket_id, lock=lock)
+
+
+def closed_at(connection: Connection, ticket_id: int) -> datetime | None:
+    """Return when a ticket was closed; ``None`` while it is active."""
+    found: datetime | None = connection.execute(
+        sa.select(ticket.c.closed_at).where(ticket.c.id == ticket_id)
+    ).scalar()
+    return found
 
 
 def by_number(

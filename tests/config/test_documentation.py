@@ -12,19 +12,22 @@ import pytest
 from pydantic import BaseModel
 
 from otrsd.config.load import Examined
-from otrsd.config.models import Listener, Plugins, Queue, Site, Spool, Trash
+from otrsd.config.models import Listener, Plugins, Queue, Send, Site, Spool, Trash
 from otrsd.language.actions import _SETTINGS
 from otrsd.language.conditions import ADDRESSES, TEXTS
+from otrsd.language.letters import NAMES, compile_letters
 from otrsd.language.query import FIELDS, parse_query
 from otrsd.language.rules import compile_rules
 from otrsd.language.tree import each_test
 
 PAGE = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text()
 EXAMPLES = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
+HOWTO = (Path(__file__).parents[2] / "docs" / "howto" / "send.md").read_text()
+ON_SENDING = re.findall(r"```yaml\n(.*?)```", HOWTO, re.DOTALL)
 SEARCHES = re.findall(r"```text\n(.*?)```", PAGE, re.DOTALL)[0].splitlines()
 
 
-@pytest.mark.parametrize("text", EXAMPLES)
+@pytest.mark.parametrize("text", [*EXAMPLES, *ON_SENDING])
 def test_each_example_is_a_site_without_a_problem(
     text: str, site: Callable[..., Examined]
 ) -> None:
@@ -33,6 +36,13 @@ def test_each_example_is_a_site_without_a_problem(
     assert examined.config is not None
     config = examined.config
     assert compile_rules(config.rules, queues=config.queues).problems == ()
+    letters = compile_letters(config.templates, queues=config.queue_nodes)
+    assert letters.problems == ()
+
+
+def test_each_name_of_a_template_is_explained() -> None:
+    names = [name for members in NAMES.values() for name in members]
+    assert [name for name in names if f".{name}`" not in HOWTO] == []
 
 
 @pytest.mark.parametrize("text", SEARCHES)
@@ -41,9 +51,10 @@ def test_each_search_is_understood(text: str) -> None:
     assert list(each_test(query.tree))
 
 
-@pytest.mark.parametrize("model", [Site, Listener, Queue, Plugins, Spool, Trash])
+@pytest.mark.parametrize("model", [Site, Listener, Send, Queue, Plugins, Spool, Trash])
 def test_each_key_is_in_the_example(model: type[BaseModel]) -> None:
-    keys = [key for key in model.model_fields if key != "nodes"]
+    fields = model.model_fields.items()
+    keys = [field.alias or name for name, field in fields if name != "nodes"]
     assert [key for key in keys if f"{key}:" not in EXAMPLES[0]] == []
 
 

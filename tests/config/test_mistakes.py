@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from otrsd.config.load import examine
+from otrsd.language.letters import compile_letters
 from otrsd.language.rules import compile_rules
 
 MISTAKES = sorted((Path(__file__).parent / "mistakes").glob("*.yaml"))
@@ -19,6 +20,9 @@ def said(path: Path) -> list[str]:
     if examined.config is not None:
         config = examined.config
         problems += compile_rules(config.rules, queues=config.queues).problems
+        problems += compile_letters(
+            config.templates, queues=config.queue_nodes
+        ).problems
     return [problem.render() for problem in problems]
 
 

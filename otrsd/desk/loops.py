@@ -1,0 +1,117 @@
+"""Loop guard: whether an automatic mail may go to an address now (RFC 3834).
+
+In: what is known of the mail that is to be answered, and the counts of earlier
+automatic mails. Out: the reason why not, or nothing. Asked only inside the transaction
+that would owe the mail, so that two workers never both count up to the cap.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import timedelta
+
+from otrsd.desk.letterhead import Letterhead
+from otrsd.desk.unit import Unit
+from otrsd.mime.automatic import Recognised
+from otrsd.mime.compose import sendable
+from otrsd.model.ticket import Ticket
+from otrsd.store import tally
+
+#: Automatic mails (reliability.md §5): per address and ticket; per address in an hour
+#: and a day; to all in a minute.
+PER_TICKET, PER_HOUR, PER_DAY, PER_MINUTE = 1, 5, 20, 60
+#: How long an address that bounced gets no automatic mail.
+MUTED = timedelta(days=60)
+#: Mails of our own that may come back in an hour before one is held.
+LOOPS_PER_HOUR = 3
+#: Addresses behind which there is no person.
+_ROLES = re.compile(
+    r"(?:mailer-daemon|postmaster|abuse|root|bounces?|listserv|majordomo"
+    r"|(?:do[-_.]?)?no[-_.]?t?[-_.]?reply.*|owner-.*|.*-owner|.*-request"
+    r"|.*-bounces?(?:\+.*)?)@",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """Who would be answered, and about what."""
+
+    ticket: Ticket
+    address: str
+    recognised: Recognised
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """Why no automatic mail goes out."""
+
+    reason: str
+    #: Whether a cap was reached: somebody should look.
+    capped: bool = False
+
+
+def why_not(unit: Unit, head: Letterhead, question: Question) -> Refusal | None:
+    """Return why no automatic mail may go out; ``None``: it may."""
+    reason = _by_the_mail(head, question)
+    if reason:
+        return Refusal(reason=reason)
+    reason = _by_the_counts(unit, question)
+    return Refusal(reason=reason, capped=True) if reason else None
+
+
+def count_answer(unit: Unit, question: Question) -> None:
+    """Remember that an automatic mail went out."""
+    tally.add(
+        unit.connection, tally.ANSWER, question.address, unit.at, question.ticket.id
+    )
+
+
+def count_bounce(unit: Unit, address: str) -> None:
+    """Remember that an address does not take mail."""
+    tally.add(unit.connection, tally.BOUNCED, address, unit.at)
+
+
+def came_back(unit: Unit, address: str) -> bool:
+    """Count a mail of our own that came back; tell whether it is one too many."""
+    since = unit.at - timedelta(hours=1)
+    if tally.count(unit.connection, tally.LOOP, who=address, since=since) >= (
+        LOOPS_PER_HOUR
+    ):
+        return True
+    tally.add(unit.connection, tally.LOOP, address, unit.at)
+    return False
+
+
+def _by_the_mail(head: Letterhead, question: Question) -> str:
+    address = question.address
+    if not question.recognised.is_human:
+        return f"{question.recognised.kind}: {question.recognised.mark}"
+    if not question.ticket.is_active:
+        return f"the ticket is {question.ticket.state}"
+    if not sendable(address):
+        return "the mail has no sender whom mail can reach"
+    if head.is_ours(address) or address.lower() == head.address.lower():
+        return f"{address} is an address of ours"
+    return f"nobody reads {address}" if _ROLES.match(address) else ""
+
+
+def _by_the_counts(unit: Unit, question: Question) -> str:
+    had = tally.answered(
+        unit.connection, question.address, question.ticket.id, unit.at, MUTED
+    )
+    if had.bounced:
+        return f"{question.address} has bounced in the last {MUTED.days} days"
+    caps = (
+        ("of this ticket", PER_TICKET, had.of_ticket),
+        ("in an hour", PER_HOUR, had.in_hour),
+        ("in a day", PER_DAY, had.in_day),
+    )
+    for what, most, count in caps:
+        if count >= most:
+            return f"{most} automatic mails {what} are the most"
+    since = unit.at - timedelta(minutes=1)
+    if tally.count(unit.connection, tally.ANSWER, since=since) >= PER_MINUTE:
+        return f"{PER_MINUTE} automatic mails in a minute, to all, are the most"
+    return ""

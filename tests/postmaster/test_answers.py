@@ -1,0 +1,206 @@
+"""Auto-responses and the loop guard."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from otrsd.mime.parse import parse
+from otrsd.testing import Site, mail_octets
+from tests.postmaster.writing import SITE, configure, deliver, owed, suppressed, taken
+
+
+@pytest.fixture
+def site(otrsd_app: Site) -> Site:
+    configure(otrsd_app)
+    return otrsd_app
+
+
+def test_a_new_ticket_is_answered_with_its_number(site: Site):
+    evil = "Win a prize at http://evil.example"
+    outcome = deliver(site, Subject=evil, From=f'"{evil}" <kim@customer.example>')
+    ticket = site.ticket(outcome.ticket_id)
+    (parcel,) = owed(site)
+    assert (parcel.mail_from, parcel.rcpt_tos) == ("", ("kim@customer.example",))
+    assert parcel.subject == f"[Ticket#{ticket.number}] We have your mail"
+    article = site.articles(ticket.id)[-1]
+    assert (article.kind, article.sender_type) == ("mail_out", "system")
+    assert article.message_id == parcel.message_id
+    assert ticket.number in article.text
+    # Nothing that the sender chose goes back (row K09).
+    assert "evil" not in article.text + article.subject + article.to_text
+
+
+def test_it_carries_every_mark_that_others_need(site: Site):
+    deliver(site)
+    ((_, octets),) = taken(site)
+    mail = parse(octets)
+    assert mail.header("Auto-Submitted") == "auto-replied"
+    assert mail.header("X-Otrsd-Loop") == "support@example.com"
+    assert mail.header("X-Auto-Response-Suppress") == "All"
+    assert mail.references == ("<1@customer.example>",)
+
+
+def test_it_is_in_the_language_of_the_queue(site: Site):
+    configure(site, queue=", language: de")
+    outcome = deliver(site)
+    assert "Guten Tag" in site.articles(outcome.ticket_id or 0)[-1].text
+
+
+def test_a_queue_without_one_says_nothing(site: Site):
+    outcome = deliver(site, rcpt="silent@example.com", To="silent@example.com")
+    assert (owed(site), suppressed(site, outcome)) == ([], "")
+
+
+def test_a_follow_up_is_not_answered(site: Site):
+    first = deliver(site)
+    second = deliver(site, 2, References="<1@customer.example>")
+    assert second.ticket_id == first.ticket_id
+    assert len(owed(site)) == 1
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"Auto_Submitted": "auto-generated"}, "automatic: Auto-Submitted"),
+        ({"List_Id": "<x.example.com>"}, "list: list-id"),
+        ({"Precedence": "bulk"}, "bulk: precedence"),
+        ({"X_Auto_Response_Suppress": "All"}, "suppressed:"),
+        ({"Return_Path": "<>"}, "null-sender"),
+        ({"From": "MAILER-DAEMON@mx.example"}, "nobody reads"),
+        ({"From": "no-reply@shop.example"}, "nobody reads"),
+        ({"From": "a-request@lists.example"}, "nobody reads"),
+        ({"From": "two@x.example, names@x.example"}, "no sender"),
+        ({"From": "a@x.example)b@evil.example"}, "no sender"),
+        ({"From": "silent@example.com"}, "a mail of our own"),
+        ({"X_Otrsd_Loop": "support@example.com"}, "a mail of our own"),
+        ({"X_Loop": "yes"}, "ticket-system"),
+    ],
+)
+def test_a_machine_gets_no_answer_and_the_history_says_why(
+    site: Site, fields: dict[str, Any], reason: str
+):
+    outcome = deliver(site, **fields)
+    assert owed(site) == []
+    assert reason in suppressed(site, outcome)
+
+
+def test_a_template_that_fails_stops_no_mail(site: Site):
+    more = "templates: {odd: {text: '{{ ticket.number / 0 }}'}}"
+    configure(site, more=more)
+    text = (site.root / "otrsd.yaml").read_text().replace("received", "odd", 1)
+    site.configure(text)
+    outcome = deliver(site)
+    assert "template 'odd'" in suppressed(site, outcome)
+
+
+def test_five_an_hour_then_silence_and_a_note(site: Site):
+    outcomes = [deliver(site, n) for n in range(7)]
+    assert len(owed(site)) == 5
+    assert "5 automatic mails in an hour" in suppressed(site, outcomes[-1])
+    notes = [a for a in site.articles(outcomes[-1].ticket_id or 0) if a.kind == "note"]
+    assert len(notes) == 1
+    site.clock.advance(timedelta(hours=1, minutes=1))
+    deliver(site, 8)
+    assert len(owed(site)) == 6
+
+
+def test_twenty_a_day(site: Site):
+    for n in range(30):
+        site.clock.advance(timedelta(minutes=20))
+        deliver(site, n)
+    assert len(owed(site)) == 20
+
+
+def test_sixty_a_minute_to_everybody_together(site: Site):
+    outcomes = [deliver(site, n, From=f"kim{n}@customer.example") for n in range(62)]
+    assert len(owed(site)) == 60
+    assert "to all" in suppressed(site, outcomes[-1])
+
+
+def test_a_batch_counts_its_own_answers(site: Site):
+    from otrsd.ids import new_id
+    from otrsd.model.envelope import Envelope
+    from otrsd.spool import Arrival
+
+    app, now = site.app, site.clock.now()
+    envelope = Envelope(received_at=now, channel="lmtp", mail_from="kim@x.example")
+    app.spool.put(
+        [
+            Arrival.of(
+                new_id(now, bytes([n]) * 10),
+                envelope,
+                [mail_octets(Message_ID=f"<b{n}@customer.example>")],
+            )
+            for n in range(8)
+        ]
+    )
+    site.deliver(mail_octets(Message_ID="<b9@customer.example>"), channel="lmtp")
+    assert len(owed(site)) == 5
+
+
+def test_our_own_mail_that_comes_back_is_held_in_the_end(site: Site):
+    fields = {"X_Otrsd_Loop": "support@example.com"}
+    fates = [deliver(site, n, **fields).fate for n in range(5)]
+    assert fates == ["article"] * 3 + ["held"] * 2
+    site.clock.advance(timedelta(hours=2))
+    assert deliver(site, 9, **fields).fate == "article"
+
+
+def test_two_sites_that_answer_each_other_stop_at_once(site: Site, tmp_path: Path):
+    other = Site(tmp_path / "other")
+    other.configure(SITE.format(site="", queue="", more="").replace(".com", ".org"))
+    sites = {"support@example.com": site, "support@example.org": other}
+    site.deliver(
+        mail_octets(From="support@example.org", Message_ID="<1@example.org>"),
+        channel="lmtp",
+        mail_from="support@example.org",
+        rcpt_tos=("support@example.com",),
+    )
+    mails = 0
+    moved = True
+    while moved and mails < 10:
+        moved = False
+        for each in (site, other):
+            for parcel, octets in taken(each):
+                (to,) = parcel.rcpt_tos
+                envelope = {"channel": "lmtp", "mail_from": parcel.mail_from}
+                sites[to].deliver(octets, rcpt_tos=(to,), **envelope)
+                mails, moved = mails + 1, True
+    other.close()
+    assert mails == 1
+
+
+def test_the_admin_is_told_once_a_day_of_each_cause(site: Site):
+    rules = (
+        "rules: {odd: {when: {subject: odd}, then: {hold: odd}},"
+        " bad: {when: {subject: bad}, then: {hold: bad}}}"
+    )
+    configure(site, options=", admin: root@mail.example.org", more=rules)
+    for n, subject in enumerate(("odd", "odd", "bad")):
+        deliver(site, n, Subject=subject)
+    told = owed(site)
+    assert [p.rcpt_tos for p in told] == [("root@mail.example.org",)] * 2
+    assert "A mail is held" in told[0].subject
+    assert "otrsd spool show" in told[0].octets
+    assert "Auto-Submitted: auto-generated" in told[0].octets
+    site.clock.advance(timedelta(days=1))
+    deliver(site, 9, Subject="odd")
+    assert len(owed(site)) == 3
+
+
+def test_the_admin_is_told_of_a_plugin_that_is_switched_off(site: Site):
+    configure(site, options=", admin: root@mail.example.org")
+    broken = (
+        "from otrsd import hookimpl\n\n\n@hookimpl\n"
+        "def amend_ticket(mail, envelope, draft):\n    raise ValueError('no')\n"
+    )
+    site.plugin("broken", broken)
+    for n in range(8):
+        deliver(site, n, From=f"kim{n}@customer.example")
+    told = [p for p in owed(site) if p.octets]
+    assert len(told) == 1
+    assert "Plugin broken is switched off" in told[0].subject
