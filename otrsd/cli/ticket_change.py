@@ -75,6 +75,8 @@ _MESSAGE = click.option("-m", "--message", metavar="TEXT", help="Text of a note.
 def note(site: Site, *, wanted: Wanted, message: str | None) -> int:
     """Add an internal note; the customer never sees it."""
     with site.app() as app:
+        # A name that is not there is told before anybody has written. The tickets are
+        # looked up again afterwards: a note overwrites nothing.
         names.tickets_named(app, wanted.names, wanted.version)
         about = f"A note on {', '.join(wanted.names)}"
         with written(message, about, site.environ, keep=wanted.asked.dry_run) as text:
