@@ -1,4 +1,7 @@
-"""``otrsd spool``: the mails that wait, and those that wait for a person."""
+"""``otrsd spool``: the mails that wait, and those that wait for a person.
+
+Mails of ours that wait to be sent (``--out``) are in :mod:`otrsd.cli.spool_out`.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from otrsd.cli import spool_out
 from otrsd.cli.ask import DECLINED, Asked, Asking, changing, do_each
 from otrsd.cli.finding import zone_of
 from otrsd.cli.output import (
@@ -41,6 +45,7 @@ def spool() -> None:
 @spool.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON array.")
 @click.option("-j", "--jsonl", is_flag=True, help="Print JSON Lines, one a mail.")
+@click.option("--out", is_flag=True, help="Mails of ours that are not sent yet.")
 @click.option("--state", type=click.Choice(_STATES), help="Only mails in this state.")
 @click.option(
     "-n",
@@ -52,11 +57,16 @@ def spool() -> None:
 )
 @click.pass_obj
 def list_(
-    site: Site, *, as_json: bool, jsonl: bool, state: str | None, limit: int
+    site: Site, *, as_json: bool, jsonl: bool, out: bool, state: str | None, limit: int
 ) -> None:
-    """List the mails in the spool, the oldest first."""
+    """List the mails in the spool, the oldest first; --out: those to be sent."""
     from otrsd.spool import State
 
+    if out:
+        if state:
+            raise click.UsageError("--state is for mails that came in, not for --out")
+        spool_out.print_waiting(site, as_json=as_json, jsonl=jsonl, limit=limit)
+        return
     with site.app(schema=False, state=True) as app:
         wanted = State(state) if state else None
         entries = app.spool.entries(wanted, limit=limit + 1)
@@ -119,14 +129,18 @@ def show(site: Site, spool_id: str, *, as_json: bool, raw: bool) -> None:
 
 @spool.command(cls=Asking)
 @click.argument("spool_ids", metavar="ID...|ALL", nargs=-1, required=True)
+@click.option("--out", is_flag=True, help="Of the mails of ours that are not sent.")
 @changing
 @click.pass_obj
-def retry(site: Site, spool_ids: Sequence[str], *, asked: Asked) -> int:
+def retry(site: Site, spool_ids: Sequence[str], *, out: bool, asked: Asked) -> int:
     """Let deferred or held mails run now, under the same verdicts.
 
-    ALL: every mail that is deferred or held.
+    ALL: every mail that is deferred or held; with --out, every one to be sent.
     """
     from otrsd.spool import State
+
+    if out:
+        return spool_out.retry(site, spool_ids, asked)
 
     def deed(app: App, spool_id: str) -> str:
         app.spool.retry(spool_id)
@@ -158,15 +172,20 @@ def release(site: Site, spool_ids: Sequence[str], *, asked: Asked) -> int:
 
 @spool.command(cls=Asking)
 @click.argument("spool_ids", metavar="ID...|ALL", nargs=-1, required=True)
+@click.option("--out", is_flag=True, help="Of the mails of ours that are not sent.")
 @changing
 @click.pass_obj
-def discard(site: Site, spool_ids: Sequence[str], *, asked: Asked) -> int:
+def discard(site: Site, spool_ids: Sequence[str], *, out: bool, asked: Asked) -> int:
     """Move mails into the trash, from where they can be restored.
 
-    ALL: every mail that is held.
+    ALL: every mail that is held. With --out mails are never sent, for good; ALL: those
+    that are given up.
     """
     from otrsd.desk.trash import discard_held
     from otrsd.spool import State
+
+    if out:
+        return spool_out.discard(site, spool_ids, asked)
 
     def deed(app: App, spool_id: str) -> str:
         keep_until = app.clock.now() + app.config.trash.keep

@@ -1,4 +1,8 @@
-"""``otrsd ticket``: list, show, and the history of a ticket."""
+"""``otrsd ticket``: list, show, and the history of a ticket.
+
+What writes to customers is in :mod:`otrsd.cli.ticket_mail`, what changes tickets in
+:mod:`otrsd.cli.ticket_change`; both are verbs of this group.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from otrsd.cli import finding
+from otrsd.cli import finding, ticket_change, ticket_mail
 from otrsd.cli.output import (
     moment,
     octets_text,
@@ -31,10 +35,14 @@ if TYPE_CHECKING:
 
 @click.group()
 def ticket() -> None:
-    """List and show tickets.
+    """Look at tickets, answer them, change them.
 
     A ticket is named by its number, by #ID, or by the Message-ID of one of its mails.
     """
+
+
+for _command in (*ticket_mail.COMMANDS, *ticket_change.COMMANDS):
+    ticket.add_command(_command)
 
 
 @ticket.command("list", context_settings=finding.QUERY_SETTINGS)
