@@ -17,6 +17,9 @@ import pytest
 from otrsd.testing import Site
 from tests.cli.conftest import MakeMail
 
+# Whole daemons, or terminals: not for the quick round.
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 #: Seconds without a word after which a command counts as hanging.
 PATIENCE = 15.0

@@ -15,6 +15,9 @@ from tests.cli import test_terminal
 from tests.cli.conftest import MakeMail
 from tests.cli.test_terminal import OnTerminal
 
+# Whole daemons, or terminals: not for the quick round.
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 Editor = Callable[[str], None]
 #: The fixture itself; an import by its name would be hidden by the arguments.

@@ -83,6 +83,7 @@ def test_sigterm_to_a_child_alone_is_no_strike(start: Start) -> None:
     assert not daemon.events("toy.began")
 
 
+@pytest.mark.slow
 def test_crash_loop_backs_off(start: Start) -> None:
     daemon = start("relay=crashes", ready=False)
     delays = [daemon.until("child.died")["restart_in"] for _ in range(4)]
@@ -102,6 +103,7 @@ def test_role_that_returns_unasked_is_started_again(start: Start) -> None:
     assert daemon.until("child.started")
 
 
+@pytest.mark.slow
 def test_deaf_child_is_killed_at_the_limit(start: Start) -> None:
     daemon = start("receiver=deaf", "relay=waits", stop_seconds=1.0)
     assert daemon.stop() == 0
@@ -137,6 +139,7 @@ def test_hangup_replaces_every_child(start: Start) -> None:
     assert not daemon.events("child.died")
 
 
+@pytest.mark.slow
 def test_stop_in_the_middle_of_a_reload(start: Start, gone: Gone) -> None:
     daemon = start("receiver=waits", "postmaster-1=deaf", stop_seconds=2)
     before = daemon.pids()["postmaster-1"]
@@ -230,6 +233,7 @@ def test_template_that_ends_while_it_loads_says_where_to_look(start: Start) -> N
     assert daemon.stop() == 0
 
 
+@pytest.mark.slow
 def test_second_daemon_is_refused(start: Start) -> None:
     first = start("receiver=waits")
     second = start("receiver=waits", ready=False)

@@ -15,6 +15,9 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+# Whole daemons, or terminals: not for the quick round.
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def filled(site: Any) -> Any:

@@ -8,6 +8,11 @@ import urllib.error
 import urllib.request
 from typing import Any
 
+import pytest
+
+# Whole daemons, or terminals: not for the quick round.
+pytestmark = pytest.mark.slow
+
 
 def get(site: Any, page: str) -> tuple[int, str]:
     """Return code and body of a page."""

@@ -9,6 +9,11 @@ import threading
 from contextlib import suppress
 from typing import Any
 
+import pytest
+
+# Whole daemons, or terminals: not for the quick round.
+pytestmark = pytest.mark.slow
+
 
 def write_queue(site: Any, name: str, address: str) -> None:
     text = f"queues:\n  {name}: {{address: {address}}}\n"
