@@ -21,6 +21,8 @@ from otrsd.errors import OtrsdError
 MANY = 100
 #: Exit code where some of several items failed.
 SOME_FAILED = 5
+#: The word that means every mail (capitals as a safety catch, as postsuper has it).
+ALL = "ALL"
 #: Exit code where the person said no.
 DECLINED = 1
 

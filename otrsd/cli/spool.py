@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from otrsd.cli import spool_out
-from otrsd.cli.ask import DECLINED, Asked, Asking, changing, do_each
+from otrsd.cli.ask import ALL, DECLINED, Asked, Asking, changing, do_each
 from otrsd.cli.finding import zone_of
 from otrsd.cli.output import (
     octets_text,
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from otrsd.app import App
     from otrsd.spool import Entry, State
 
-#: The word that means every mail (capitals as a safety catch, as postsuper has it).
-ALL = "ALL"
 #: More than a spool ever holds.
 _EVERY = 10**9
 _STATES = ("incoming", "active", "deferred", "held")

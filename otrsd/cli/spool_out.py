@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from otrsd.cli.ask import DECLINED, SOME_FAILED, Asked, do_each
+from otrsd.cli.ask import ALL, DECLINED, SOME_FAILED, Asked, do_each
 from otrsd.cli.finding import is_id, zone_of
 from otrsd.cli.output import print_json, print_table, tell
 from otrsd.cli.site import Site
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from otrsd.app import App
     from otrsd.desk.outgoing import Waiting
 
-#: The word that means every mail (capitals as a safety catch, as postsuper has it).
-ALL = "ALL"
 #: Why everything waits where no smarthost is named.
 UNSENT = "there is no 'send:' in the configuration"
 _HEADING = ("id", "recipient", "subject", "next try", "reason")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from otrsd.cli.ask import DECLINED, Asked, Asking, changing, do_each
+from otrsd.cli.ask import ALL, DECLINED, Asked, Asking, changing, do_each
 from otrsd.cli.finding import is_id, zone_of
 from otrsd.cli.output import (
     octets_text,
@@ -24,9 +24,6 @@ from otrsd.errors import NotFoundError
 if TYPE_CHECKING:
     from otrsd.app import App
     from otrsd.store.trash import Discarded
-
-#: The word that means every mail (capitals as a safety catch, as postsuper has it).
-ALL = "ALL"
 
 
 @click.group()

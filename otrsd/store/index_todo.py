@@ -117,16 +117,6 @@ def newest_article(connection: Connection) -> int:
     return connection.execute(sa.select(sa.func.max(article.c.id))).scalar() or 0
 
 
-def waiting_tickets(connection: Connection) -> set[int]:
-    """Return the tickets of all articles that wait for the index."""
-    rows = connection.execute(
-        sa.select(article.c.ticket_id)
-        .join(index_todo, index_todo.c.article_id == article.c.id)
-        .distinct()
-    )
-    return set(rows.scalars())
-
-
 def add(connection: Connection, article_ids: Sequence[int], at: datetime) -> None:
     """Owe the index these articles once more."""
     rows = [{"article_id": each, "created_at": at} for each in article_ids]
