@@ -134,7 +134,8 @@ On Mon, Apr 2, 2012 at 6:26 PM Max &lt;<a href="mailto:max@example.de">max@examp
 HOTMAIL = """<p>Answer.</p><hr>Date: Thu, 26 Jun 2014 13:53:45 +0400<br>
 Subject: Test<br>From: max@example.de<br>To: info@example.com<br><br>old text"""
 PROTON = """Answer.<br><br>------- Original Message -------<br>On Monday, April 2nd,
-2012 at 6:26 PM, Max &lt;max@example.de&gt; wrote:<br><blockquote>old text</blockquote>"""
+2012 at 6:26 PM, Max &lt;max@example.de&gt; wrote:<br>
+<blockquote>old text</blockquote>"""
 
 
 @pytest.mark.parametrize("source", [OUTLOOK, GMAIL, HOTMAIL, PROTON])
