@@ -18,7 +18,7 @@ from otrsd.language.tree import ALWAYS, Not, Op, Test, Tree, both, either
 #: Fields whose values are addresses.
 ADDRESSES = ("from", "to", "cc", "envelope.from", "envelope.to")
 #: Fields whose values are text.
-TEXTS = ("subject", "body")
+TEXTS = ("subject", "body", "new_text")
 #: What ``has:`` can ask for.
 HAS = ("attachment",)
 _HEADER = "header."
@@ -80,7 +80,7 @@ class Conditions:
         if name in known:
             return True
         near = did_you_mean(name, [*known, *_JOINS, "has"])
-        hint = near or "fields: from, to, cc, subject, body, header.NAME …"
+        hint = near or "fields: from, to, cc, subject, body, new_text, header.NAME …"
         self._wrong(key, f"unknown field '{key.text}'", hint)
         return False
 

@@ -9,6 +9,7 @@ from otrsd.desk.tickets import NewArticle, Who
 from otrsd.desk.unit import Unit
 from otrsd.mime.automatic import QUIET
 from otrsd.mime.compose import REFERENCES_LIMIT
+from otrsd.mime.quotes import markers
 from otrsd.model.article import ArticleKind, SenderType
 from otrsd.model.changes import THIS_TICKET, Changes
 from otrsd.model.ticket import Ticket
@@ -241,6 +242,8 @@ def _article(post: Postmaster, screened: Screened) -> NewArticle:
             # Where an answer goes, and the thread it continues.
             "reply_to": [each.address for each in mail.reply_to[:10]],
             "references": list(mail.references[::-1][:REFERENCES_LIMIT]),
+            # What of the text is quoted, signed or appended; mostly nothing is.
+            **({"passages": marked} if (marked := markers(mail.text)) else {}),
         },
         participants=tuple(
             address

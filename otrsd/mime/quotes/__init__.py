@@ -9,10 +9,6 @@ where a quoted mail begins; :mod:`~otrsd.mime.quotes.tails` what ends a reply.
 from __future__ import annotations
 
 from otrsd.mime.quotes.kinds import Kind, Passage
-from otrsd.mime.quotes.passages import (
-    divide,
-    reply_text,
-    signature,
-)
+from otrsd.mime.quotes.passages import divide, markers, reply_text, signature
 
-__all__ = ("Kind", "Passage", "divide", "reply_text", "signature")
+__all__ = ("Kind", "Passage", "divide", "markers", "reply_text", "signature")

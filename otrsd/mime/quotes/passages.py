@@ -8,11 +8,15 @@ costs more than showing a quote.
 
 from __future__ import annotations
 
+from itertools import islice
+
 from otrsd.mime.quotes.kinds import Kind, Passage
 from otrsd.mime.quotes.lines import Page, Sort, is_forwarded, read
 from otrsd.mime.quotes.marks import Finder, Mark
 from otrsd.mime.quotes.tails import mark_tails
 
+#: Passages of one text that are stored.
+MARKERS = 200
 #: Characters of a quoted line that was full, so that its last words went below it.
 _FULL = 76
 _ENDS = ".?!:"
@@ -26,6 +30,12 @@ def divide(text: str) -> tuple[Passage, ...]:
     kinds = _Reader(page).kinds()
     mark_tails(page, kinds)
     return _passages(page, kinds, len(text))
+
+
+def markers(text: str) -> list[list[int | str]]:
+    """Return what of ``text`` is no reply, as it is stored: ``[start, end, kind]``."""
+    marked = (p for p in divide(text) if p.kind is not Kind.REPLY)
+    return [[p.start, p.end, p.kind.value] for p in islice(marked, MARKERS)]
 
 
 def reply_text(text: str) -> str:
