@@ -8,6 +8,7 @@ for want of memory.
 from __future__ import annotations
 
 import hashlib
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,9 +16,9 @@ from otrsd.mime.address import parse_addresses
 from otrsd.mime.automatic import Kind, recognise
 from otrsd.mime.fields import raw_text
 from otrsd.mime.parse import parse
+from otrsd.mime.parts import read_part
 from otrsd.mime.quotes import reply_text, signature
-from otrsd.mime.scan import Entity, find, scan
-from otrsd.mime.transfer import decode_transfer
+from otrsd.mime.scan import Entity, scan
 from otrsd.model.envelope import Envelope
 from otrsd.model.mail import Address, Mail, Part
 
@@ -30,6 +31,7 @@ SPAM = {
     "x-spam-action": ("add header", "rewrite subject", "reject"),
     "x-rspamd-action": ("add header", "rewrite subject", "reject"),
 }
+_LOCAL = re.compile(r"[\w.+-]{1,64}\Z")
 #: Such a file came by no channel.
 _ENVELOPE = Envelope(received_at=datetime.fromtimestamp(0, UTC))
 
@@ -47,9 +49,7 @@ def report(content: bytes) -> dict[str, Any]:
         "text": [mail.text] if mail.text else [],
         "html": [mail.html] if mail.html else [],
         "attachments": [
-            _attachment(content, root, part)
-            for part in mail.parts
-            if part.is_attachment
+            _attachment(content, part) for part in mail.parts if part.is_attachment
         ],
         "auto": not recognised.is_human,
         "bounce": recognised.kind is Kind.BOUNCE,
@@ -66,21 +66,31 @@ def failure(defect: str) -> dict[str, Any]:
 
 
 def _first_author(root: Entity) -> Address:
-    """Return the first author as written, whether or not that is an identity."""
-    text = raw_text(root.first(b"from") or b"")
+    """Return the first author as written, whether or not that is an identity.
+
+    A mail without one is by whom it asks to answer.
+    """
+    for wanted in (b"from", b"reply-to", b"sender", b"return-path"):
+        for name, value in root.fields:
+            if name.lower() == wanted and (found := _first_address(raw_text(value))):
+                return found
+    return Address(address="")
+
+
+def _first_address(text: str) -> Address | None:
     addresses = parse_addresses(text).addresses
-    return addresses[0] if addresses else Address(address="")
+    if addresses:
+        return addresses[0]
+    # A name alone is an address of somebody's own machine.
+    return Address(address=text) if _LOCAL.match(text) else None
 
 
-def _attachment(content: bytes, root: Entity, part: Part) -> dict[str, Any]:
+def _attachment(content: bytes, part: Part) -> dict[str, Any]:
     digest = hashlib.md5(usedforsecurity=False)
-    entity = find(root, part.path)
-    if entity is not None:
-        place = content, entity.start, entity.end, entity.encoding
-        for chunk in decode_transfer(*place):
-            digest.update(chunk)
+    for chunk in read_part(content, part.path):
+        digest.update(chunk)
     return {
-        "filename": part.filename,
+        "filename": part.declared or part.filename,
         "content_type": part.content_type,
         "size": part.size,
         "md5": digest.hexdigest(),

@@ -38,6 +38,8 @@ _TYPE = re.compile(r"[a-z0-9!#$&^_.+-]+/[a-z0-9!#$&^_.+-]+(?=[\s,]|\Z)")
 #: A line of blanks before the first field, as some archives have it.
 _INDENT = re.compile(rb"[ \t]+\r?\n(?=[!-9;-~]+:)")
 _CR_ONLY = re.compile(rb"[!-9;-~]+:[^\r\n]*\r[!-9;-~]+:[^\n]*\Z")
+#: Types of a message within a message.
+ENCLOSING = frozenset(("message/rfc822", "message/global", "message/news"))
 _PLAIN_ENCODINGS = ("", "7bit", "8bit", "binary")
 
 
@@ -48,6 +50,8 @@ class Entity:
     #: Where the body lies in the content.
     start: int
     end: int
+    #: Of a multipart: where the text before its first delimiter ends.
+    before: int = 0
     #: IMAP's numbering; empty for the whole message.
     path: str = ""
     #: Raw header fields in order: name, value with its folds.
@@ -110,7 +114,7 @@ def leaves(root: Entity) -> list[Entity]:
     waiting = [root]
     while waiting:
         entity = waiting.pop()
-        if entity.children and entity.content_type != "message/rfc822":
+        if entity.children and entity.content_type not in ENCLOSING:
             waiting.extend(reversed(entity.children))
         else:
             out.append(entity)
@@ -216,7 +220,7 @@ def _split(content: bytes, entity: Entity, found: Scan) -> None:
         elif _may_descend(entity, found):
             _split_multipart(content, entity, found)
     elif (
-        kind == "message/rfc822"
+        kind in ENCLOSING
         and entity.encoding in _PLAIN_ENCODINGS
         and _may_descend(entity, found)
     ):
@@ -252,11 +256,16 @@ def _split_multipart(content: bytes, entity: Entity, found: Scan) -> None:
     if entity.content_type == "multipart/digest":
         default = "message/rfc822"
     prefix = f"{entity.path}." if entity.path else ""
+    first = _headless(entity, spans, found)
     found.entities += len(spans)
     for number, (start, end) in enumerate(spans, 1):
         child = Entity(start=start, end=end, path=f"{prefix}{number}")
         child.depth, child.enclosed = entity.depth + 1, entity.enclosed
-        _read_header(content, child, found, default)
+        if number == 1 and first:
+            child.fields = first
+            _read_type(child, found, default)
+        else:
+            _read_header(content, child, found, default)
         entity.children.append(child)
     if not spans:
         # The whole body is shown if it can be text, else it is an attachment.
@@ -265,6 +274,23 @@ def _split_multipart(content: bytes, entity: Entity, found: Scan) -> None:
         if content.find(b"\0", entity.start, entity.end) >= 0:
             entity.content_type = "application/octet-stream"
             entity.parameters = {"name": "body.bin"}
+
+
+def _headless(
+    entity: Entity, spans: list[tuple[int, int]], found: Scan
+) -> list[tuple[bytes, bytes]]:
+    """Return the header of a first part that ran into the multipart's own.
+
+    Where the delimiter between the two got lost, a second Content-Type follows, and
+    the body of that part stands before the first delimiter there is.
+    """
+    names = [name.lower() for name, _ in entity.fields]
+    if names.count(b"content-type") != 2 or not spans or not entity.path:  # noqa: PLR2004
+        return []
+    at = len(names) - 1 - names[::-1].index(b"content-type")
+    spans.insert(0, (entity.start, entity.before))
+    found.note("the delimiter before a first part is missing")
+    return entity.fields[at:]
 
 
 def _spans(content: bytes, entity: Entity, found: Scan) -> list[tuple[int, int]]:
@@ -305,6 +331,8 @@ def _delimited(
             continue
         if opened >= 0:
             spans.append((opened, _before(content, opened, at)))
+        else:
+            entity.before = _before(content, entity.start, at)
         if tail[1]:
             return spans
         opened = min(tail.end() + 1, entity.end)

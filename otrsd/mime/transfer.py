@@ -88,11 +88,12 @@ def _uuencode(content: bytes, start: int, end: int) -> Iterator[bytes]:
         line = content[at : min(stop, at + 100)].rstrip(b"\r\n")
         if line == b"end":
             return
-        yield _uu_line(line)
+        yield uu_line(line)
         at = stop
 
 
-def _uu_line(line: bytes) -> bytes:
+def uu_line(line: bytes) -> bytes:
+    """Return the octets of one line of uuencode, as far as they can be had."""
     if not line:
         return b""
     try:
