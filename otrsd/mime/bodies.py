@@ -1,6 +1,6 @@
 """The parts of a mail: which are its text, which are listed, and what they are called.
 
-In: the content and its scan. Out: the list of parts, and the readable text: plain, or
+In: the scan of a mail. Out: the list of parts, and the readable text: plain, or
 made from HTML where that has no plain twin. What is shown is decided here: text and
 HTML without a name; where a mail has none, the first text that has one. Listed are
 also the attachments of messages within, and the files in a winmail.dat or written
@@ -46,16 +46,16 @@ class Bodies:
     html: list[str] = field(default_factory=list)
 
 
-def read_bodies(content: bytes, found: Scan) -> Bodies:
+def read_bodies(found: Scan) -> Bodies:
     """Return the parts and texts of a mail."""
-    return _Reader(content, found).read()
+    return _Reader(found).read()
 
 
 class _Reader:
     """Goes through the leaves of one mail."""
 
-    def __init__(self, content: bytes, found: Scan) -> None:
-        self._content = content
+    def __init__(self, found: Scan) -> None:
+        self._content = found.content
         self._found = found
         self._out = Bodies()
         self._taken: set[str] = set()

@@ -60,6 +60,7 @@ _FAMILIES = (
     (re.compile(r"iso-?8859(\d\d?)\Z"), _ISO),
     (re.compile(r"(?:x-|cs)?(?:windows|win|cp|ibm|ms|dos)-?(\d{3,4})\Z"), _PAGES),
 )
+_PREFIX = re.compile(r"(?:x-|cs|iso-)")
 #: What may surround a name.
 _AROUND = " \t\"';:"
 _UTF_7 = "utf-7"
@@ -91,7 +92,7 @@ def _in_family(name: str) -> str:
     for pattern, codecs in _FAMILIES:
         if match := pattern.match(name):
             return codecs.get(match[1], "")
-    return _CODECS.get(name, "")
+    return _CODECS.get(name) or _CODECS.get(_PREFIX.sub("", name), "")
 
 
 def decode(octets: bytes, declared: str = "", *, html: bool = False) -> str:
@@ -106,7 +107,7 @@ def _decode(octets: bytes, codec: str) -> str:
     for mark, unicode in _BOMS:
         if octets.startswith(mark) and codec in ("", unicode, "utf-8"):
             return octets.decode(unicode, "replace").removeprefix("\ufeff")
-    if codec == _ISO_2022_JP or (codec in _LATIN and _JIS_RUN.search(octets)):
+    if codec in (*_LATIN, _ISO_2022_JP) and _JIS_RUN.search(octets):
         return _decode_jis(octets)
     # What is valid UTF-8 beyond ASCII was never meant to be anything else.
     first = "utf-8" if codec in _LATIN else codec
@@ -159,11 +160,11 @@ def _best_effort(octets: bytes, codec: str) -> str:
     A text that was cut, or has a few wrong octets, keeps its charset; one where
     most octets beyond ASCII are wrong is in another one (:mod:`.charset_guess`).
     """
-    if codec not in ("", "utf-8"):
-        return octets.decode(codec, "replace")
     text = octets.decode("utf-8", "replace")
     wrong = text.count("\ufffd")
     right = sum(1 for c in text if c > "\x7f") - wrong
     if wrong <= right:
         return text
-    return octets.decode(guess_codec(octets), "replace")
+    if codec in ("", "utf-8", _ISO_2022_JP):
+        codec = guess_codec(octets)
+    return octets.decode(codec, "replace")

@@ -77,7 +77,7 @@ class _Reader:
         author = self._addresses("from")
         message_id = self._message_id()
         subject = decode_words(self._first.get("subject", ""))
-        bodies = read_bodies(self._content, self._found)
+        bodies = read_bodies(self._found)
         content = self._content
         return Mail(
             sha256=hashlib.sha256(content).hexdigest(),
@@ -154,7 +154,7 @@ class _Reader:
         digest = hashlib.sha256()
         for value in (message_id, *map(self._word, ("from", "date", "subject"))):
             digest.update(value.encode() + b"\0")
-        content, at, end = self._content, self._root.start, self._root.end
+        content, at, end = self._found.content, self._root.start, self._root.end
         # A copy by pipe may have one line end more than one by SMTP.
         while end > at and content[end - 1] in b"\r\n":
             end -= 1

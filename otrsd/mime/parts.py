@@ -25,7 +25,9 @@ _WINMAIL = ("winmail.dat", "win.dat")
 def read_part(content: bytes, path: str) -> Iterator[bytes]:
     """Return the decoded octets of the part at ``path``, in chunks."""
     outer, within, number = path.partition("~")
-    entity = find(scan(content).root, outer)
+    found = scan(content)
+    content = found.content
+    entity = find(found.root, outer)
     if entity is not None and not within:
         return decode_transfer(content, entity.start, entity.end, entity.encoding)
     if entity is not None and number.isdecimal() and len(number) < 5:  # noqa: PLR2004

@@ -14,7 +14,7 @@ from typing import Any
 
 from otrsd.mime.address import parse_addresses
 from otrsd.mime.automatic import Kind, recognise
-from otrsd.mime.fields import raw_text
+from otrsd.mime.fields import decode_words, raw_text
 from otrsd.mime.parse import parse
 from otrsd.mime.parts import read_part
 from otrsd.mime.quotes import reply_text, signature
@@ -31,7 +31,10 @@ SPAM = {
     "x-spam-action": ("add header", "rewrite subject", "reject"),
     "x-rspamd-action": ("add header", "rewrite subject", "reject"),
 }
-_LOCAL = re.compile(r"[\w.+-]{1,64}\Z")
+_LOCAL = re.compile(
+    r"(?:\"?(?P<name>[^\"<>]{0,200}?)\"?\s*<(?P<angle>[\w.+-]{1,64})>"
+    r"|(?P<bare>[\w.+-]{1,64})(?:\s*\((?P<comment>[^()]{0,200})\))?)\Z"
+)
 #: Such a file came by no channel.
 _ENVELOPE = Envelope(received_at=datetime.fromtimestamp(0, UTC))
 
@@ -81,8 +84,13 @@ def _first_address(text: str) -> Address | None:
     addresses = parse_addresses(text).addresses
     if addresses:
         return addresses[0]
-    # A name alone is an address of somebody's own machine.
-    return Address(address=text) if _LOCAL.match(text) else None
+    # A user alone is an address of the machine that sent it: ``Cron <root>``.
+    match = _LOCAL.match(text)
+    if match is None:
+        return None
+    name = match["name"] or match["comment"] or ""
+    address = match["angle"] or match["bare"]
+    return Address(name=decode_words(name).strip(), address=address)
 
 
 def _attachment(content: bytes, part: Part) -> dict[str, Any]:
