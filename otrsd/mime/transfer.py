@@ -76,7 +76,7 @@ def _is_prose(content: bytes, start: int, end: int) -> bool:
     if first is None or _WHOLE.match(first[1]):
         return False
     sample = content[start : min(start + _SAMPLE, end)]
-    return len(sample.translate(None, _BASE64_LINES)) > len(sample) // 10
+    return len(sample.translate(None, _BASE64_LINES)) > len(sample) // 20
 
 
 def _until_footer(content: bytes, start: int, end: int) -> Iterator[bytes]:
