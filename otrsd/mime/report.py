@@ -8,16 +8,17 @@ for want of memory.
 from __future__ import annotations
 
 import hashlib
+import re
 from datetime import UTC, datetime
 from typing import Any
 
 from otrsd.mime.address import parse_addresses
 from otrsd.mime.automatic import Kind, recognise
-from otrsd.mime.fields import raw_text
+from otrsd.mime.fields import decode_words, raw_text
 from otrsd.mime.parse import parse
+from otrsd.mime.parts import read_part
 from otrsd.mime.quotes import reply_text, signature
-from otrsd.mime.scan import Entity, find, scan
-from otrsd.mime.transfer import decode_transfer
+from otrsd.mime.scan import Entity, scan
 from otrsd.model.envelope import Envelope
 from otrsd.model.mail import Address, Mail, Part
 
@@ -30,6 +31,10 @@ SPAM = {
     "x-spam-action": ("add header", "rewrite subject", "reject"),
     "x-rspamd-action": ("add header", "rewrite subject", "reject"),
 }
+_LOCAL = re.compile(
+    r"(?:\"?(?P<name>[^\"<>]{0,200}?)\"?\s*<(?P<angle>[\w.+-]{1,64})>"
+    r"|(?P<bare>[\w.+-]{1,64})(?:\s*\((?P<comment>[^()]{0,200})\))?)\Z"
+)
 #: Such a file came by no channel.
 _ENVELOPE = Envelope(received_at=datetime.fromtimestamp(0, UTC))
 
@@ -47,9 +52,7 @@ def report(content: bytes) -> dict[str, Any]:
         "text": [mail.text] if mail.text else [],
         "html": [mail.html] if mail.html else [],
         "attachments": [
-            _attachment(content, root, part)
-            for part in mail.parts
-            if part.is_attachment
+            _attachment(content, part) for part in mail.parts if part.is_attachment
         ],
         "auto": not recognised.is_human,
         "bounce": recognised.kind is Kind.BOUNCE,
@@ -66,21 +69,36 @@ def failure(defect: str) -> dict[str, Any]:
 
 
 def _first_author(root: Entity) -> Address:
-    """Return the first author as written, whether or not that is an identity."""
-    text = raw_text(root.first(b"from") or b"")
+    """Return the first author as written, whether or not that is an identity.
+
+    A mail without one is by whom it asks to answer.
+    """
+    for wanted in (b"from", b"reply-to", b"sender", b"return-path"):
+        for name, value in root.fields:
+            if name.lower() == wanted and (found := _first_address(raw_text(value))):
+                return found
+    return Address(address="")
+
+
+def _first_address(text: str) -> Address | None:
     addresses = parse_addresses(text).addresses
-    return addresses[0] if addresses else Address(address="")
+    if addresses:
+        return addresses[0]
+    # A user alone is an address of the machine that sent it: ``Cron <root>``.
+    match = _LOCAL.match(text)
+    if match is None:
+        return None
+    name = match["name"] or match["comment"] or ""
+    address = match["angle"] or match["bare"]
+    return Address(name=decode_words(name).strip(), address=address)
 
 
-def _attachment(content: bytes, root: Entity, part: Part) -> dict[str, Any]:
+def _attachment(content: bytes, part: Part) -> dict[str, Any]:
     digest = hashlib.md5(usedforsecurity=False)
-    entity = find(root, part.path)
-    if entity is not None:
-        place = content, entity.start, entity.end, entity.encoding
-        for chunk in decode_transfer(*place):
-            digest.update(chunk)
+    for chunk in read_part(content, part.path):
+        digest.update(chunk)
     return {
-        "filename": part.filename,
+        "filename": part.declared or part.filename,
         "content_type": part.content_type,
         "size": part.size,
         "md5": digest.hexdigest(),
