@@ -88,7 +88,9 @@ def _fuzz(target: str, seconds: int) -> int:
     say(f"{target:10} {count:>9} inputs in {took:4.0f} s  {verdict}")
     if not done.returncode:
         return 0
-    say("\n".join(told.splitlines()[-40:]))
+    said = done.stdout.decode("utf-8", "replace").splitlines()
+    said += [line for line in told.splitlines() if "ERROR" in line]
+    say("\n".join(said[-20:]))
     for path in sorted(set(found.iterdir()) - before):
         say(f"Again: scripts/fuzz {target} --replay {path.relative_to(ROOT)}")
     return 1

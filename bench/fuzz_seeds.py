@@ -96,8 +96,22 @@ Sorry, no mailbox here by that name. (#5.1.1)
 Message-ID: <1@example.com>
 """
 
+#: What was found once.
+_FOUND = (
+    b"Subject: =?utf-8?b?L\x954vYQ==?=\n\n",
+    b"Content-Type: text/plain; charset=iso-2022-jp\n\n\x1b$B\xff\xff",
+)
+
 SEEDS: Mapping[str, tuple[bytes, ...]] = {
-    "parse": (_PLAIN, _MIXED, _REPORT, _PLAIN.replace(b"\n", b"\r\n"), b"", b"\n\nx"),
+    "parse": (
+        _PLAIN,
+        _MIXED,
+        _REPORT,
+        _PLAIN.replace(b"\n", b"\r\n"),
+        b"",
+        b"\n\nx",
+        *_FOUND,
+    ),
     "addresses": (
         b"Kim <kim@customer.example>",
         b'"a, b" <a@b.example>, c@d.example (e (f) g), h: i@j.example;',
