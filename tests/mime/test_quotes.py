@@ -138,7 +138,11 @@ PROTON = """Answer.<br><br>------- Original Message -------<br>On Monday, April 
 <blockquote>old text</blockquote>"""
 
 
-@pytest.mark.parametrize("source", [OUTLOOK, GMAIL, HOTMAIL, PROTON])
+WINDOWS = """<div>Answer.</div><div style="border-top-style: solid"><b>From:</b> Max<br>
+<b>Sent:</b> Thursday, June 26, 2014<br><b>To:</b> Info</div><div>old text</div>"""
+
+
+@pytest.mark.parametrize("source", [OUTLOOK, GMAIL, HOTMAIL, PROTON, WINDOWS])
 def test_quotes_in_html_are_found_in_its_text(source: str):
     assert reply_text(html_to_text(source)) == "Answer."
 

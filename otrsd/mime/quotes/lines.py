@@ -25,7 +25,7 @@ _SENT_FROM, _SENT_FROM_WORDS = 90, 10
 _STREAK = "ᐧ"
 _RULERS = f"-‐‑‒–—―_=*#~+{_STREAK}"
 _SECOND = frozenset((*_RULERS, " ", ""))
-_DASHES = frozenset(("--", "—", "- -", "‐‐"))
+_DASHES = frozenset(("--", "—", "- -", "‐‐", "__"))
 #: Characters that steer the direction of text or nothing at all.
 _UNSEEN = dict.fromkeys(
     (*range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2066, 0x206A), 0xFEFF)

@@ -22,6 +22,8 @@ ATTEMPTS = 300
 #: Words that may follow the verb, or precede it where the date comes last.
 _NAME = 6
 _NUMBERS = 2
+#: Names beside From in a header block that cannot be anything else.
+_FEW = 2
 
 _ADDRESS = re.compile(r"[^\s<>()\[\]\"]{1,100}@[^\s<>()\[\]\"]{1,100}")
 _IN_BRACKETS = re.compile(r"[<(\[](?:mailto:)?[^\s<>@]{1,100}@[^\s<>]{1,100}")
@@ -134,9 +136,11 @@ class Finder:
                     break
             elif page.sorts[at] is Sort.QUOTED:
                 break
-        wanted = named & {"date", "to", "subject"}
-        # Web forms have lines like these, so all four are wanted of a bare block.
-        enough = len(wanted) >= (_NUMBERS if ruled else _NUMBERS + 1)
+        # Web forms have lines like these, so all four are wanted of a bare block,
+        # except where it speaks as Outlook does.
+        few = ruled or "sent" in named
+        named = {"date" if each == "sent" else each for each in named}
+        enough = len(named & {"date", "to", "subject"}) >= (_FEW if few else _FEW + 1)
         return end if "from" in named and enough else None
 
     def _is_after_original(self, line: int) -> bool:
