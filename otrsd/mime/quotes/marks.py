@@ -30,7 +30,11 @@ _IN_BRACKETS = re.compile(r"[<(\[](?:mailto:)?[^\s<>@]{1,100}@[^\s<>]{1,100}")
 #: At most four words, and then a number: how an attribution with a date starts.
 _DATED = re.compile(r"(?:[^\s\d]{1,20}\s+){0,4}[^\s\d]{0,3}\d")
 _NUMBER = re.compile(r"\d+")
-_ENDS_IN_ADDRESS = re.compile(r"@[^\s<>@]{1,100}[>)\]]{0,2}\)?\s?:$")
+#: The last number of the date, at most six words, an address, a colon.
+_NAMED = re.compile(
+    r"\d[^\s\d]{0,20}(?:\s+[^\s\d]{1,40}){0,6}"
+    r"\s+[^\s@]{1,100}@[^\s<>@]{1,100}[>)\]]{0,3}\s?:$"
+)
 _TIMED = re.compile(r"\d{1,2}[:.]\d\d|\b(?:19|20)\d\d\b")
 #: A quote sign that was torn off the address in front of it.
 _TORN = re.compile(r">{1,2}\s?[^\s>]{0,12}\s?:")
@@ -220,8 +224,8 @@ def _is_dated(text: str, *, quoted: bool) -> bool:
         return False
     verb = _last_verb(text)
     if verb is None:
-        # Without a verb, a full date and an address say as much.
-        return numbers > _NUMBERS and _ENDS_IN_ADDRESS.search(text) is not None
+        # Without a verb, a full date, a name and an address say as much.
+        return numbers > _NUMBERS and _NAMED.search(text) is not None
     tail = text[verb.end() :]
     if _ADDRESS.search(tail) is None and len(tail.split()) > _NAME:
         return False
