@@ -73,7 +73,7 @@ LETTERS = {
         (
             "Your message\n  Subject: Re: Help\n  Message-ID: <1@example.com>\n"
             "was not delivered to:\n  kim@customer.example\nbecause:\n"
-            "  550 5.1.1 User kim (kim@customer.example) not listed in Domino Directory\n"
+            "  550 5.1.1 User kim (kim@customer.example) not listed here\n"
         ),
     ),
 }
