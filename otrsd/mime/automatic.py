@@ -53,7 +53,10 @@ class Kind(StrEnum):
 REPORTS = frozenset({Kind.BOUNCE, Kind.DELAYED, Kind.DELIVERED})
 #: Kinds that say something about a mail of ours; they change no state.
 QUIET = frozenset(
-    {Kind.VACATION, Kind.RECEIPT, Kind.DELAYED, Kind.DELIVERED, Kind.CHALLENGE}
+    (
+        *(Kind.DELAYED, Kind.DELIVERED, Kind.RECEIPT, Kind.CALENDAR),
+        *(Kind.VACATION, Kind.CHALLENGE),
+    )
 )
 
 

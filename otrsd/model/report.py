@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -69,6 +70,24 @@ class Report:
         """
         told = {each.action for each in self.recipients}
         return next((each for each in Action if each in told), Action.FAILED)
+
+    @staticmethod
+    def from_plain(value: Mapping[str, Any]) -> Report:
+        """Read the stored form; what it lacks is empty."""
+        return Report(
+            message_id=value.get("message_id", ""),
+            recipients=tuple(
+                Recipient(
+                    address=each.get("address", ""),
+                    action=Action(each.get("action", Action.FAILED)),
+                    status=each.get("status", ""),
+                    code=each.get("code", ""),
+                    diagnostic=each.get("diagnostic", ""),
+                    is_hard=each.get("hard", False),
+                )
+                for each in value.get("recipients", ())
+            ),
+        )
 
     def plain(self) -> dict[str, Any]:
         """Return the stored form as a JSON value."""
