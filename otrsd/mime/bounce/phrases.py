@@ -10,6 +10,7 @@ from __future__ import annotations
 DAEMONS = (
     *("mailer-daemon", "mailerdaemon", "mailer daemon", "mail-daemon", "mdaemon@"),
     *("mail delivery sys", "mail delivery subsys", "mail.delivery.system"),
+    "@sns.amazonaws.com",
     *("mail deliver system", "mail delivery service", "internet mail delivery"),
 )
 #: … and so, machines and people are.
@@ -106,6 +107,7 @@ TEXTS = (
     *("e-mail address(es) you're trying to send to", "message delivery failed"),
     *("not a valid mailbox", "is not a valid", "users. check your send e-mail"),
     *("delivery status notification", "this is the mail system at host"),
+    '"notificationtype":"bounce"',
     # German
     *("konnte nicht zugestellt", "konnten nicht zugestellt", "nicht zugestellt werden"),
     *("nicht zustellbar", "kann nicht zugestellt", "nicht übermittelt werden"),
