@@ -164,6 +164,24 @@ def test_c6_the_message_id_of_a_mail_that_we_sent_under_another_one(site: Site):
     assert marked(site) == {KIM: 1}
 
 
+@pytest.mark.parametrize("body", ["", "--b\n\0junk: \x1b\n", "--b--\n--b\n\nFinal-"])
+def test_m10_a_broken_report_is_a_ticket_without_an_answer(site: Site, body: str):
+    kind = "multipart/report; report-type=delivery-status; boundary=b"
+    bounce = deliver(site, 7, From=DAEMON, Content_Type=kind, body=body)
+    assert bounce.is_new
+    assert (owed(site), marked(site)) == ([], {})
+    assert "bounce: a delivery report" in suppressed(site, bounce)
+
+
+def test_l04_reports_that_come_again_and_again_owe_nothing(site: Site):
+    first = deliver(site)
+    ours = answered(site, first).message_id
+    for _ in range(5):
+        assert report(site, ours).ticket_id == first.ticket_id
+    assert len(owed(site)) == 2
+    assert marked(site) == {KIM: 5}
+
+
 def test_the_message_id_of_a_customers_mail_proves_nothing(site: Site):
     first = deliver(site)
     assert report(site, "<1@customer.example>", subject="x").is_new
