@@ -14,6 +14,7 @@ from itertools import pairwise
 
 from otrsd.mime.address import parse_addresses
 from otrsd.mime.automatic import recognise
+from otrsd.mime.bounce import read_report
 from otrsd.mime.charset import decode
 from otrsd.mime.fields import decode_words, parameters, raw_text
 from otrsd.mime.filename import clean_filename
@@ -29,6 +30,7 @@ from otrsd.mime.parts import read_part
 from otrsd.mime.quotes import Kind, divide, reply_text, signature
 from otrsd.model.envelope import Envelope
 from otrsd.model.mail import Mail
+from otrsd.model.report import Action
 
 Target = Callable[[bytes], None]
 _AT = datetime(2026, 11, 23, 10, tzinfo=UTC)
@@ -85,6 +87,11 @@ def bounce(octets: bytes) -> None:
         envelope = Envelope(mail_from=mail_from, received_at=_AT)
         recognised = recognise(mail, envelope, octets)
         _hold(true=bool(recognised.kind), what="a mail of no kind")
+    report = read_report(mail, octets)
+    for each in report.recipients:
+        each.news.encode()
+        _hold(true="\n" not in each.news, what=f"two lines: {each.news!r}")
+    _hold(true=report.action in Action, what="no action")
 
 
 def html(octets: bytes) -> None:

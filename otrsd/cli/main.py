@@ -34,6 +34,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "search": ("search:search", "Search tickets by words and fields."),
     "reindex": ("search:reindex", "Rebuild the full-text index beside the live one."),
     "spool": ("spool:spool", "Look at mails that wait or are held."),
+    "address": ("address:address", "Look at addresses whose mail comes back."),
     "trash": ("trash:trash", "Look at, restore or purge discarded mails."),
     "plugins": ("plugins:plugins", "List, check and write plugins."),
     "config": ("config:config", "Show what is in force, and what a key means."),

@@ -150,15 +150,34 @@ def _whole(app: App, found: Ticket) -> dict[str, Any]:
             if (other := tickets.by_id(connection, other_id)) is not None
         ]
         people = tickets.participants(connection, found.id)
+    delivery = _deliveries(mails)
     return {
         **asdict(found),
         "participants": people,
         "links": links,
         "articles": [
-            _article(n, each, mails.get(each.id, {}))
+            {
+                **_article(n, each, mails.get(each.id, {})),
+                "delivery": delivery.get(each.id, []),
+            }
             for n, each in enumerate(all_of_it, start=1)
         ],
     }
+
+
+def _deliveries(mails: Mapping[int, Mapping[str, Any]]) -> dict[int, list[str]]:
+    """Return what reports tell, by the article that they are, and are about."""
+    from otrsd.model.report import Report
+
+    told: dict[int, list[str]] = {}
+    for article_id, mail in mails.items():
+        value = mail.get("report")
+        if not value:
+            continue
+        news = [each.news for each in Report.from_plain(value).recipients]
+        for place in {article_id, value.get("about") or article_id}:
+            told.setdefault(place, []).extend(news)
+    return told
 
 
 def _article(n: int, article: Article, mail: Mapping[str, Any]) -> dict[str, Any]:
@@ -214,6 +233,7 @@ def _print_article(article: Mapping[str, Any], zone: ZoneInfo, *, full: bool) ->
         ("subject", article["subject"]),
         *(("attached", each) for each in attached),
         ("defects", "; ".join(article["defects"])),
+        *(("delivery", each) for each in article["delivery"]),
     )
     print_facts(facts, zone, indent="   ")
     text = article["text"] if full else folded(article["text"], article["passages"])

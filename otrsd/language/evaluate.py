@@ -124,6 +124,7 @@ _READERS: Mapping[str, Callable[[Mail, Envelope], tuple[str, ...]]] = {
     "envelope.from": lambda _, envelope: (envelope.mail_from,),
     "envelope.to": lambda _, envelope: envelope.rcpt_tos,
     "has": lambda mail, _: _has(mail),
+    "kind": lambda mail, _: (mail.kind,),
 }
 
 

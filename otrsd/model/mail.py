@@ -95,6 +95,9 @@ class Mail:
     #: Equal for two copies of the same mail: sha256 over Message-ID, From, Date,
     #: Subject and body; empty without an own Message-ID (never a duplicate).
     dedup_key: str = ""
+    #: Who or what has written it: ``human``, ``bounce``, ``vacation`` …; the postmaster
+    #: adds it to what was parsed.
+    kind: str = "human"
 
     def header(self, name: str) -> str | None:
         """Return the first field called ``name``, ``None`` if there is none."""

@@ -44,6 +44,9 @@ HOLDS = [
     "not: {header.x-absent: '*'}",
     "header.x-absent: {not: anything}",
     "has: attachment",
+    "kind: human",
+    "kind: [bounce, human]",
+    "kind: {not: vacation}",
     "any: [{subject: SPAM}, {to: example.com}]",
     "all: [{subject: rechnung}, {to: example.com}]",
     "any: {subject: SPAM, to: example.com}",
@@ -68,6 +71,8 @@ FAILS = [
     "any: [{subject: SPAM}, {to: example.org}]",
     "not: {subject: rechnung}",
     "not: {has: attachment}",
+    "kind: bounce",
+    "kind: {not: human}",
 ]
 
 
