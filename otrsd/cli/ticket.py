@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 import click
 
 from otrsd.cli import finding, ticket_change, ticket_mail
+from otrsd.cli.folding import folded
 from otrsd.cli.output import (
     moment,
     octets_text,
@@ -72,6 +73,7 @@ def list_(
 @ticket.command()
 @click.argument("number")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option("--full", is_flag=True, help="Print what is quoted, too.")
 @click.option(
     "--raw",
     type=click.IntRange(min=1),
@@ -79,7 +81,9 @@ def list_(
     help="Print the mail of this article, octet by octet.",
 )
 @click.pass_obj
-def show(site: Site, number: str, *, as_json: bool, raw: int | None) -> None:
+def show(
+    site: Site, number: str, *, as_json: bool, full: bool, raw: int | None
+) -> None:
     """Show a ticket with its articles, attachments and links."""
     with site.app() as app:
         found = finding.ticket_named(app, number)
@@ -90,7 +94,7 @@ def show(site: Site, number: str, *, as_json: bool, raw: int | None) -> None:
         if as_json:
             print_json(value)
         else:
-            _print_ticket(found, value, finding.zone_of(app))
+            _print_ticket(found, value, finding.zone_of(app), full=full)
 
 
 @ticket.command()
@@ -146,15 +150,34 @@ def _whole(app: App, found: Ticket) -> dict[str, Any]:
             if (other := tickets.by_id(connection, other_id)) is not None
         ]
         people = tickets.participants(connection, found.id)
+    delivery = _deliveries(mails)
     return {
         **asdict(found),
         "participants": people,
         "links": links,
         "articles": [
-            _article(n, each, mails.get(each.id, {}))
+            {
+                **_article(n, each, mails.get(each.id, {})),
+                "delivery": delivery.get(each.id, []),
+            }
             for n, each in enumerate(all_of_it, start=1)
         ],
     }
+
+
+def _deliveries(mails: Mapping[int, Mapping[str, Any]]) -> dict[int, list[str]]:
+    """Return what reports tell, by the article that they are, and are about."""
+    from otrsd.model.report import Report
+
+    told: dict[int, list[str]] = {}
+    for article_id, mail in mails.items():
+        value = mail.get("report")
+        if not value:
+            continue
+        news = [each.news for each in Report.from_plain(value).recipients]
+        for place in {article_id, value.get("about") or article_id}:
+            told.setdefault(place, []).extend(news)
+    return told
 
 
 def _article(n: int, article: Article, mail: Mapping[str, Any]) -> dict[str, Any]:
@@ -163,10 +186,16 @@ def _article(n: int, article: Article, mail: Mapping[str, Any]) -> dict[str, Any
         **asdict(article),
         "attachments": mail.get("parts", []),
         "defects": mail.get("defects", []),
+        "passages": [
+            {"start": start, "end": end, "kind": kind}
+            for start, end, kind in mail.get("passages", [])
+        ],
     }
 
 
-def _print_ticket(found: Ticket, value: Mapping[str, Any], zone: ZoneInfo) -> None:
+def _print_ticket(
+    found: Ticket, value: Mapping[str, Any], zone: ZoneInfo, *, full: bool
+) -> None:
     from otrsd.model.ticket import PRIORITIES
 
     facts = (
@@ -187,10 +216,10 @@ def _print_ticket(found: Ticket, value: Mapping[str, Any], zone: ZoneInfo) -> No
     print_facts(facts, zone)
     for article in value["articles"]:
         click.echo()
-        _print_article(article, zone)
+        _print_article(article, zone, full=full)
 
 
-def _print_article(article: Mapping[str, Any], zone: ZoneInfo) -> None:
+def _print_article(article: Mapping[str, Any], zone: ZoneInfo, *, full: bool) -> None:
     kind = article["kind"].replace("_", " ")
     private = "" if article["visible_to_customer"] else ", not seen by the customer"
     at = moment(article["created_at"], zone)
@@ -204,9 +233,11 @@ def _print_article(article: Mapping[str, Any], zone: ZoneInfo) -> None:
         ("subject", article["subject"]),
         *(("attached", each) for each in attached),
         ("defects", "; ".join(article["defects"])),
+        *(("delivery", each) for each in article["delivery"]),
     )
     print_facts(facts, zone, indent="   ")
-    text = article["text"].strip("\n")
+    text = article["text"] if full else folded(article["text"], article["passages"])
+    text = text.strip("\n")
     if text:
         click.echo()
         say(text)

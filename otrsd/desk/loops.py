@@ -21,8 +21,8 @@ from otrsd.store import tally
 #: Automatic mails (reliability.md §5): per address and ticket; per address in an hour
 #: and a day; to all in a minute.
 PER_TICKET, PER_HOUR, PER_DAY, PER_MINUTE = 1, 5, 20, 60
-#: How long an address that bounced gets no automatic mail.
-MUTED = timedelta(days=60)
+#: How long an address that has bounced so often gets no automatic mail.
+MUTED, BOUNCES = timedelta(days=60), 2
 #: Mails of our own that may come back in an hour before one is held.
 LOOPS_PER_HOUR = 3
 #: Addresses behind which there is no person.
@@ -68,9 +68,9 @@ def count_answer(unit: Unit, question: Question) -> None:
     )
 
 
-def count_bounce(unit: Unit, address: str) -> None:
-    """Remember that an address does not take mail."""
-    tally.add(unit.connection, tally.BOUNCED, address, unit.at)
+def count_bounce(unit: Unit, address: str, ticket: Ticket) -> None:
+    """Remember that an address does not exist, by a report about a mail of ours."""
+    tally.add(unit.connection, tally.BOUNCED, address, unit.at, ticket.id)
 
 
 def came_back(unit: Unit, address: str) -> bool:
@@ -101,8 +101,11 @@ def _by_the_counts(unit: Unit, question: Question) -> str:
     had = tally.answered(
         unit.connection, question.address, question.ticket.id, unit.at, MUTED
     )
-    if had.bounced:
-        return f"{question.address} has bounced in the last {MUTED.days} days"
+    if had.bounced >= BOUNCES:
+        return (
+            f"mail to {question.address} has bounced {had.bounced} times "
+            f"in the last {MUTED.days} days"
+        )
     caps = (
         ("of this ticket", PER_TICKET, had.of_ticket),
         ("in an hour", PER_HOUR, had.in_hour),

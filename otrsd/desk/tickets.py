@@ -118,14 +118,22 @@ def create(
 
 
 def append(
-    unit: Unit, ticket: Ticket, article: NewArticle, who: Who, *, event: str
+    unit: Unit,
+    ticket: Ticket,
+    article: NewArticle,
+    who: Who,
+    *,
+    event: str,
+    data: Mapping[str, Any] = {},
 ) -> int:
     """Add an article to a ticket; return the article's id.
 
-    ``event``: FollowUp for mail from outside, AddNote, EmailAgent, SystemRequest …
+    ``event``: FollowUp for mail from outside, AddNote, EmailAgent, SystemRequest …;
+    ``data``: what its history row says beside the subject.
     """
     article_id = _add_article(unit, ticket, article)
-    unit.record(_change(ticket, event, who, article_id, {"subject": article.subject}))
+    told = {"subject": article.subject, **data}
+    unit.record(_change(ticket, event, who, article_id, told))
     return article_id
 
 

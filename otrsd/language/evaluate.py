@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Mapping
 from otrsd.language.regex import Pattern, glob
 from otrsd.language.tree import And, Not, Op, Test, Tree
 from otrsd.mime.htmltext import html_to_text
+from otrsd.mime.quotes import reply_text
 from otrsd.model.envelope import Envelope
 from otrsd.model.mail import Address, Mail
 
@@ -119,9 +120,11 @@ _READERS: Mapping[str, Callable[[Mail, Envelope], tuple[str, ...]]] = {
     "shown.cc": lambda mail, _: _shown(mail.cc),
     "subject": lambda mail, _: (mail.subject,),
     "body": lambda mail, _: _bodies(mail),
+    "new_text": lambda mail, _: tuple(map(reply_text, _bodies(mail))),
     "envelope.from": lambda _, envelope: (envelope.mail_from,),
     "envelope.to": lambda _, envelope: envelope.rcpt_tos,
     "has": lambda mail, _: _has(mail),
+    "kind": lambda mail, _: (mail.kind,),
 }
 
 

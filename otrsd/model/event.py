@@ -15,7 +15,7 @@ class Event:
     NewTicket, FollowUp, AddNote, Move, StateUpdate, PriorityUpdate, OwnerUpdate,
     TitleUpdate, TagUpdate, TicketDynamicFieldUpdate, TicketLinkAdd, Duplicate,
     OpenKeyRefused, Discarded, Restored, EmailAgent, EmailCustomer, SendAutoReply,
-    LoopProtection, Bounce, Misc.
+    LoopProtection, Bounce, DeliveryReport, AddressCleared, Misc.
     """
 
     #: The history row's sequence number; unique, and growing in commit order.

@@ -96,7 +96,8 @@ def carry(post: Postmaster, unit: Unit, batch: Batch, each: Screened) -> Outcome
 
 def _decide(post: Postmaster, unit: Unit, each: Screened) -> Outcome:
     if is_own(post, unit, each):
-        each = replace(each, recognised=_LOOP)
+        mail = replace(each.mail, kind=_LOOP.kind)
+        each = replace(each, mail=mail, recognised=_LOOP)
         who = sender(each) or each.claimed.envelope.mail_from
         if not each.claimed.released and came_back(unit, who):
             return Outcome(

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import NoReturn
 
@@ -18,6 +18,7 @@ from otrsd.config.load import recall
 from otrsd.desk.unit import Unit
 from otrsd.errors import NotFoundError
 from otrsd.language.rules import Rules, Tried, compile_rules
+from otrsd.mime.automatic import recognise
 from otrsd.mime.parse import parse
 from otrsd.model.envelope import Envelope
 from otrsd.model.mail import Mail
@@ -86,8 +87,9 @@ def stored(post: Postmaster, spool_id: str) -> Explanation:
             raise NotFoundError(
                 f"there is no trace of the mail {spool_id}. Try: otrsd spool list"
             )
-        mail = parse(content.read(connection, entry.sha256))
-    envelope = _envelope_of(post, spool_id)
+        octets = content.read(connection, entry.sha256)
+    mail, envelope = parse(octets), _envelope_of(post, spool_id)
+    mail = replace(mail, kind=recognise(mail, envelope, octets).kind)
     snapshot, kept = found
     rules = _rules_of(post, snapshot)
     told = steps(kept)

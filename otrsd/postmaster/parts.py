@@ -88,8 +88,9 @@ class Found:
     quoted: Ticket | None = None
     #: It carries our token, but its sender took no part in the ticket so far.
     is_stranger: bool = False
-    #: The address that a report about a mail of ours says is out of reach.
-    bounced: str = ""
+    #: Of a report: the article that it is about, and which of its addresses are dead.
+    about: int | None = None
+    bounced: tuple[str, ...] = ()
     #: The earlier, cut-off copy of this mail that stands in ``ticket``.
     completes: bool = False
 

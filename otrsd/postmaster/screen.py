@@ -33,6 +33,7 @@ def screen(
     recognised = recognise(mail, envelope, claimed.content)
     if not recognised.is_human:
         trace.note("parse", "otrsd", f"{recognised.kind}: {recognised.mark}")
+        mail = replace(mail, kind=recognised.kind)
     skip = off | claimed.without
     for plugin in sorted(skip):
         trace.note("screen", plugin, "left out of this journey")

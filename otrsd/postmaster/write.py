@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from otrsd.desk import loops, tickets
 from otrsd.desk.tickets import NewArticle, Who
 from otrsd.desk.unit import Unit
-from otrsd.mime.automatic import QUIET
+from otrsd.mime.automatic import QUIET, Kind
 from otrsd.mime.compose import REFERENCES_LIMIT
+from otrsd.mime.quotes import markers
 from otrsd.model.article import ArticleKind, SenderType
 from otrsd.model.changes import THIS_TICKET, Changes
 from otrsd.model.ticket import Ticket
@@ -22,6 +25,9 @@ from otrsd.store.articles import Known
 from otrsd.store.history import Change
 from otrsd.store.text import ADDRESS, storable
 from otrsd.store.trash import Discarded
+
+#: Recipients of a report that the history names.
+_TOLD = 5
 
 
 def discard(
@@ -142,12 +148,12 @@ def _append(
     ticket = found.ticket
     if ticket is None:
         raise AssertionError("append needs a ticket")
-    article = _joining(_article(post, screened), found)
+    article = _joining(_article(post, screened), screened, found)
     who = _who(screened)
-    event = "Bounce" if found.by == "report" else "FollowUp"
-    article_id = tickets.append(unit, ticket, article, who, event=event)
-    if found.bounced:
-        loops.count_bounce(unit, found.bounced)
+    event, data = _event(screened, found)
+    article_id = tickets.append(unit, ticket, article, who, event=event, data=data)
+    for address in found.bounced:
+        loops.count_bounce(unit, address, ticket)
     # A machine's word about absence or delivery is filed and changes nothing.
     is_quiet = screened.recognised.kind in QUIET
     state = None if is_quiet else reopened(ticket.state_type)
@@ -180,20 +186,35 @@ def _append(
     return ticket, article_id
 
 
-def _joining(article: NewArticle, found: Found) -> NewArticle:
+def _event(screened: Screened, found: Found) -> tuple[str, Mapping[str, Any]]:
+    """Return what the history calls a mail that joins, and says of it."""
+    recognised = screened.recognised
+    if found.by != "report":
+        return "FollowUp", {}
+    event = "Bounce" if recognised.kind is Kind.BOUNCE else "DeliveryReport"
+    report = recognised.report.plain() if recognised.report else {}
+    told = report.get("recipients", ())[:_TOLD]
+    return event, {"about": found.about, "recipients": told}
+
+
+def _joining(article: NewArticle, screened: Screened, found: Found) -> NewArticle:
     """Return the article as it joins a ticket, by how it was found."""
     if found.completes:
         article = replace(article, subject=f"{article.subject} (complete copy)")
     if found.is_stranger:
         # Whoever has our token may write, but takes part only once an agent says so.
         article = replace(article, participants=())
-    if found.by == "report":
+    if found.by == "report" or screened.recognised.kind in QUIET:
+        # A machine's word is for agents, and makes nobody a participant.
         article = replace(
             article,
             sender_type=SenderType.SYSTEM,
             visible_to_customer=False,
             participants=(),
         )
+    if found.about is not None and "report" in article.mail:
+        report = {**article.mail["report"], "about": found.about}
+        article = replace(article, mail={**article.mail, "report": report})
     return article
 
 
@@ -210,7 +231,7 @@ def _link(unit: Unit, ticket: Ticket, quoted: Ticket, screened: Screened) -> Non
 
 def _article(post: Postmaster, screened: Screened) -> NewArticle:
     mail, claimed = screened.mail, screened.claimed
-    envelope = claimed.envelope
+    envelope, report = claimed.envelope, screened.recognised.report
     everybody = [sender(screened), *(each.address for each in (*mail.to, *mail.cc))]
     return NewArticle(
         kind=ArticleKind.MAIL_IN,
@@ -241,6 +262,9 @@ def _article(post: Postmaster, screened: Screened) -> NewArticle:
             # Where an answer goes, and the thread it continues.
             "reply_to": [each.address for each in mail.reply_to[:10]],
             "references": list(mail.references[::-1][:REFERENCES_LIMIT]),
+            # What of the text is quoted, signed or appended; mostly nothing is.
+            **({"passages": marked} if (marked := markers(mail.text)) else {}),
+            **({"report": report.plain()} if report else {}),
         },
         participants=tuple(
             address

@@ -86,7 +86,7 @@ def test_an_endless_input_is_not_read_for_ever(pipe: Pipe):
     assert ran.returncode == 69
 
 
-def test_a_loop_is_69(pipe: Pipe):
+def test_l05_a_loop_is_69(pipe: Pipe):
     assert pipe(content=b"Received: x\n" * 50 + b"\nhi").returncode == 0
     ran = pipe(content=b"received: x\n" * 51 + b"\nhi")
     assert (ran.returncode, ran.stdout[:6]) == (69, b"5.4.6 ")
