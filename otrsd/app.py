@@ -26,7 +26,7 @@ from otrsd.errors import ConfigError
 from otrsd.hooks import Hooks, load_plugins
 from otrsd.language.letters import Letters, compile_letters
 from otrsd.language.rules import Rules, compile_rules
-from otrsd.postmaster.parts import Postmaster
+from otrsd.postmaster.parts import FollowUp, Policy, Postmaster
 from otrsd.relay.submission import Smarthost
 from otrsd.search.whoosh import WhooshIndex
 from otrsd.spool import Spool
@@ -83,6 +83,7 @@ class App:
                 name: QueueLetters(
                     address=next(iter(queue.address), ""),
                     auto_response=queue.auto_response,
+                    auto_reject=queue.auto_reject,
                     signature=queue.signature,
                     language=queue.language,
                 )
@@ -122,6 +123,12 @@ class App:
             ticket_hook=config.site.ticket_hook,
             trash_keep=config.trash.keep,
             letterhead=self.letterhead(),
+            follow_ups={
+                name: FollowUp(
+                    policy=Policy(queue.follow_up), within=queue.follow_up_within
+                )
+                for name, queue in config.queues.items()
+            },
             snapshot=config.snapshot,
             files=config.files,
         )

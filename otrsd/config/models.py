@@ -133,6 +133,13 @@ class Queue(Model):
     description: str = ""
     #: Template that answers the mail which makes a ticket; empty: no answer.
     auto_response: str = ""
+    #: What becomes of mail to a closed ticket: it is appended and opens the ticket, it
+    #: is appended and changes nothing, or it makes a new ticket.
+    follow_up: Literal["possible", "reject", "new_ticket"] = "possible"
+    #: So long after closing that is ``possible``; then it is ``new_ticket``.
+    follow_up_within: Duration | None = None
+    #: Template that answers a mail which is rejected; empty: no answer.
+    auto_reject: str = "closed"
     #: Template that ends an agent's answer; empty: none.
     signature: str = ""
     #: Of its templates; empty: ``site.language``.

@@ -36,9 +36,14 @@ def ticket_numbers(subject: str, hook: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))[:_NUMBERS]
 
 
+def without_tags(subject: str, hook: str) -> str:
+    """Return ``subject`` without our tags."""
+    return " ".join(_tag(hook).sub(" ", subject[:_READ]).split())
+
+
 def clean_subject(subject: str, hook: str) -> str:
     """Return ``subject`` without our tags and without a run of ``Re:`` in front."""
-    text = _tag(hook).sub(" ", subject[:_READ])
+    text = without_tags(subject, hook)
     while match := _REPLY.match(text):
         text = text[match.end() :]
     return " ".join(text.split())

@@ -184,16 +184,29 @@ def _ask_plugins(
                 what = f"ignored: there is no {name} {getattr(changes, name)!r}"
                 screened.trace.note("amend", who, what)
             if changes.ticket_id is None:
+                checked = _inert(screened, found, who, checked)
                 _accept(fold, screened, who, checked)
             else:
                 fold.others.append((who, checked))
+
+
+def _inert(screened: Screened, found: Found, who: str, changes: Changes) -> Changes:
+    """Take out what a mail may not change, whoever proposes it (row K04)."""
+    single = [name for name in _SINGLE if getattr(changes, name)]
+    if not found.inert or not single:
+        return changes
+    what = f"ignored ({', '.join(single)}): {found.inert}"
+    screened.trace.note("amend", who, what)
+    return _without(changes, single)
 
 
 def defaults(post: Postmaster, fold: Fold, screened: Screened, found: Found) -> Changes:
     """Return the values that hold where nobody has set one."""
     ticket = found.ticket
     if ticket is not None:
-        state = fold.values.state or reopened(ticket.state_type) or ticket.state
+        state = fold.values.state or ticket.state
+        if not (fold.values.state or found.inert):
+            state = reopened(ticket.state_type) or state
         return Changes(
             queue=ticket.queue,
             title=ticket.title,

@@ -11,11 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from otrsd.desk.merging import followed
 from otrsd.desk.unit import Unit
 from otrsd.errors import NotFoundError
 from otrsd.mime.subject import ticket_numbers
 from otrsd.model.mail import Mail
 from otrsd.model.ticket import Ticket
+from otrsd.postmaster.follow_up import judge
 from otrsd.postmaster.parts import Found, Postmaster, Screened
 from otrsd.postmaster.proof import by_token, reported
 from otrsd.postmaster.view import View
@@ -44,6 +46,10 @@ def keys(post: Postmaster, screened: Screened) -> set[str]:
 
 def find(post: Postmaster, unit: Unit, screened: Screened) -> Found:
     """Return the ticket this mail joins, or what it quotes."""
+    return judge(post, unit, screened, _find(post, unit, screened))
+
+
+def _find(post: Postmaster, unit: Unit, screened: Screened) -> Found:
     trace = screened.trace
     report = reported(post, unit, screened)
     if report is not None:
@@ -60,8 +66,9 @@ def find(post: Postmaster, unit: Unit, screened: Screened) -> Found:
         if ticket is not None:
             trace.note("find", "follow-up", f"{ticket.number}: {evidence}")
             return Found(ticket=ticket, by="follow-up")
-        quoted = quoted or unit.ticket(ticket_id)
-        if quoted is not None and quoted.id == ticket_id:
+        other = unit.ticket(ticket_id) if quoted is None else None
+        if other is not None:
+            quoted = followed(unit, other)
             what = f"{quoted.number}: {evidence}, but a stranger's mail"
             trace.note("find", "follow-up", what)
     completed = _cut_off_copy(unit, screened)
@@ -89,6 +96,7 @@ def _asked(
         trace.answered.add(answer.plugin)
         ticket = None if answer.value is None else unit.ticket(answer.value)
         if ticket is not None:
+            ticket = followed(unit, ticket)
             trace.note("find", answer.plugin, ticket.number or "of this batch")
             return Found(ticket=ticket, by=answer.plugin, quoted=quoted)
     return Found(quoted=quoted)
@@ -111,9 +119,11 @@ def _candidates(post: Postmaster, unit: Unit, mail: Mail) -> Iterator[tuple[int,
 def _if_takes_part(unit: Unit, ticket_id: int, screened: Screened) -> Ticket | None:
     """Return the ticket, locked, if the mail's sender takes part in it."""
     address = sender(screened)
-    if address and unit.is_participant(ticket_id, address):
-        return unit.ticket(ticket_id)
-    return None
+    if not address or not unit.is_participant(ticket_id, address):
+        return None
+    # Who took part in a merged ticket takes part in the one it goes on in.
+    ticket = unit.ticket(ticket_id)
+    return None if ticket is None else followed(unit, ticket)
 
 
 def sender(screened: Screened) -> str:

@@ -33,6 +33,33 @@ class Routes(Protocol):
         ...
 
 
+class Policy(StrEnum):
+    """What becomes of a mail to a closed ticket (features.md C7)."""
+
+    POSSIBLE = "possible"
+    REJECT = "reject"
+    NEW_TICKET = "new_ticket"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FollowUp:
+    """What one queue does with mail to its closed tickets."""
+
+    policy: Policy = Policy.POSSIBLE
+    #: So long after closing it is possible; then it makes a new ticket.
+    within: timedelta | None = None
+
+
+class Standing(StrEnum):
+    """What is proved of the domain in From; nothing, unless somebody has checked."""
+
+    UNKNOWN = "unknown"
+    #: DMARC passed: an aligned signature, or an aligned reverse-path.
+    PROVED = "proved"
+    #: DMARC failed, and the domain asks to reject or to quarantine such mail.
+    DENIED = "denied"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Postmaster:
     """The parts of one worker; made by the composition root, never changed."""
@@ -50,6 +77,8 @@ class Postmaster:
     trash_keep: timedelta = timedelta(days=30)
     #: How this site writes; ``None``: it never does, and knows no token of its own.
     letterhead: Letterhead | None = None
+    #: Queue → what it does with mail to closed tickets; a queue that is gone takes it.
+    follow_ups: Mapping[str, FollowUp] = field(default_factory=dict)
     #: The configuration's name in traces, and its files.
     snapshot: str = ""
     files: Mapping[str, str] = field(default_factory=dict)
@@ -67,6 +96,8 @@ class Screened:
     tags: tuple[str, ...] = ()
     #: Whether a person wrote it.
     recognised: Recognised = Recognised()  # noqa: RUF009 - a frozen value
+    #: Whether the domain in From owns the mail.
+    standing: Standing = Standing.UNKNOWN
     #: Plugins left out of this journey, and ``rule:NAME`` after a restore.
     skip: frozenset[str] = frozenset()
     #: Those of them that are left out because they fail.
@@ -90,6 +121,14 @@ class Found:
     is_stranger: bool = False
     #: The address that a report about a mail of ours says is out of reach.
     bounced: str = ""
+    #: The closed ticket that this mail's new one continues.
+    continues: Ticket | None = None
+    #: Why the mail changes nothing but adds itself; empty: it may.
+    inert: str = ""
+    #: The ticket's queue takes no mail to closed tickets: it is answered so.
+    is_rejected: bool = False
+    #: The sender takes part, but his domain disowns the mail.
+    is_unverified: bool = False
     #: The earlier, cut-off copy of this mail that stands in ``ticket``.
     completes: bool = False
 

@@ -34,8 +34,13 @@ _COLUMNS = (
     ticket.c.open_key,
     ticket.c.created_at,
     ticket.c.changed_at,
+    ticket.c.merged_into,
     ticket.c.version,
 )
+#: What a ticket says of the tickets that were merged into it.
+MERGED = "merged"
+#: Merges one behind the other that are followed (features.md C8).
+HOPS = 10
 #: The one SELECT that reads tickets; others narrow it.
 TICKETS = sa.select(*_COLUMNS)
 
@@ -178,6 +183,41 @@ def add_link(connection: Connection, ticket_id: int, other_id: int, kind: str) -
         connection.execute(sa.insert(ticket_link), values)
 
 
+def redirect(connection: Connection, ticket_id: int, into: int) -> None:
+    """Let a merged ticket, unlocked now, point to the one it was merged into."""
+    connection.execute(
+        sa.update(ticket)
+        .where(ticket.c.id == ticket_id)
+        .values(merged_into=into, locked_by="", locked_at=None)
+    )
+
+
+def root(connection: Connection, ticket_id: int) -> int:
+    """Return the id of the ticket into which this one was merged in the end."""
+    for _ in range(HOPS):
+        into = connection.execute(
+            sa.select(ticket.c.merged_into).where(ticket.c.id == ticket_id)
+        ).scalar()
+        if into is None:
+            break
+        ticket_id = into
+    return ticket_id
+
+
+def family(connection: Connection, ticket_id: int) -> tuple[tuple[int, ...], ...]:
+    """Return the ticket, then those merged into it, then those merged into them."""
+    generations: list[tuple[int, ...]] = [(ticket_id,)]
+    while generations[-1] and len(generations) <= HOPS + 1:
+        rows = connection.execute(
+            sa.select(ticket_link.c.other_id).where(
+                ticket_link.c.ticket_id.in_(generations[-1]),
+                ticket_link.c.kind == MERGED,
+            )
+        )
+        generations.append(tuple(sorted(rows.scalars())))
+    return tuple(each for each in generations if each)
+
+
 def links(connection: Connection, ticket_id: int) -> tuple[tuple[int, str], ...]:
     """Return (other ticket's id, kind) of both directions."""
     rows = connection.execute(
@@ -223,5 +263,6 @@ def _ticket(row: Row[Any], tags: Sequence[str]) -> Ticket:
         open_key=row.open_key,
         created_at=row.created_at,
         changed_at=row.changed_at,
+        merged_into=row.merged_into,
         version=row.version,
     )
