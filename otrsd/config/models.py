@@ -70,6 +70,9 @@ class Site(Model):
     default_queue: str = ""
     #: Queue for every unknown recipient by SMTP and LMTP; empty: 550 5.1.1.
     catch_all: str = ""
+    #: Addresses of those who work here: what they forward makes a ticket of the
+    #: original sender, where DMARC proves that it comes from them.
+    agents: MailAddresses = ()
     #: Where otrsd is reached by a browser; for templates.
     url: str = ""
     #: Mailed once a day for each cause when mail is held or a plugin is switched off;

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from otrsd.desk.unit import Unit
-from otrsd.mime.subject import clean_subject
+from otrsd.mime.subject import clean_subject, forwarded_subject
 from otrsd.model.changes import Changes, Draft
 from otrsd.model.ticket import STATES, StateType
 from otrsd.postmaster.parts import Found, Postmaster, Screened
@@ -215,13 +215,20 @@ def defaults(post: Postmaster, fold: Fold, screened: Screened, found: Found) -> 
         )
     title = fold.values.title
     if title is None:
-        title = clean_subject(screened.mail.subject, post.ticket_hook) or NO_SUBJECT
+        title = _title(post, screened) or NO_SUBJECT
     return Changes(
         queue=fold.values.queue or fold.routed,
         title=title,
         state=fold.values.state or "new",
         priority=fold.values.priority or 3,
     )
+
+
+def _title(post: Postmaster, screened: Screened) -> str:
+    subject, hook = screened.mail.subject, post.ticket_hook
+    if screened.original is not None:
+        return forwarded_subject(subject, hook) or ""
+    return clean_subject(subject, hook)
 
 
 def reopened(state_type: StateType) -> str | None:

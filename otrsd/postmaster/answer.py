@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from otrsd.desk import loops, outgoing, tickets
 from otrsd.desk.letterhead import Letterhead
-from otrsd.desk.loops import Kind, Question
+from otrsd.desk.loops import Kind, Question, Refusal
 from otrsd.desk.outgoing import Outgoing
 from otrsd.desk.tickets import Who
 from otrsd.desk.unit import Unit
@@ -22,6 +22,8 @@ from otrsd.model.ticket import Ticket
 from otrsd.postmaster.parts import Postmaster, Screened
 
 _WHO = Who(actor="system", cause="auto-response")
+#: The customer has not written to us, and the agent need not be told.
+_FORWARDED = Refusal(reason="an agent has forwarded the mail")
 
 
 def owe_auto_response(
@@ -65,7 +67,8 @@ def _answer(
         recognised=screened.recognised,
         kind=kind,
     )
-    refusal = loops.why_not(unit, head, question)
+    is_forward = screened.original is not None
+    refusal = _FORWARDED if is_forward else loops.why_not(unit, head, question)
     if refusal is not None:
         _suppress(unit, ticket, refusal.reason)
         if refusal.capped:

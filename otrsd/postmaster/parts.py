@@ -13,7 +13,7 @@ from otrsd.desk.unit import Desk
 from otrsd.hooks import Hooks
 from otrsd.language.rules import Rules
 from otrsd.mime.automatic import Recognised
-from otrsd.model.mail import Mail
+from otrsd.model.mail import Address, Mail
 from otrsd.model.ticket import Ticket
 from otrsd.model.verdict import Disposition, Verdict
 from otrsd.postmaster.trace import Trace
@@ -30,6 +30,10 @@ class Routes(Protocol):
 
     def queue_of(self, address: str) -> str | None:
         """Return the queue whose address this is (``+extension`` allowed)."""
+        ...
+
+    def is_agent(self, address: str) -> bool:
+        """Tell whether somebody who works here writes from this address."""
         ...
 
 
@@ -98,6 +102,8 @@ class Screened:
     recognised: Recognised = Recognised()  # noqa: RUF009 - a frozen value
     #: Whether the domain in From owns the mail.
     standing: Standing = Standing.UNKNOWN
+    #: Who wrote what an agent has forwarded.
+    original: Address | None = None
     #: Plugins left out of this journey, and ``rule:NAME`` after a restore.
     skip: frozenset[str] = frozenset()
     #: Those of them that are left out because they fail.

@@ -134,6 +134,9 @@ def _create(
         priority=base.priority,
     )
     customer = sender(screened) or screened.claimed.envelope.mail_from
+    if screened.original is not None:
+        customer = screened.original.address
+        article = _forwarded(article, customer)
     ticket, article_id = tickets.create(
         unit,
         values,
@@ -146,6 +149,16 @@ def _create(
             note = Changes(note=changes.note)
             ticket = tickets.change(unit, ticket, note, Who(actor="system", cause=who))
     return ticket, article_id
+
+
+def _forwarded(article: NewArticle, customer: str) -> NewArticle:
+    """Return an agent's forward: his own words are not for the customer."""
+    return replace(
+        article,
+        sender_type=SenderType.AGENT,
+        visible_to_customer=False,
+        participants=(customer, *article.participants),
+    )
 
 
 def _append(
