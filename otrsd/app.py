@@ -129,6 +129,7 @@ class App:
                 )
                 for name, queue in config.queues.items()
             },
+            one_ticket_per_queue=config.site.one_ticket_per_queue,
             snapshot=config.snapshot,
             files=config.files,
         )

@@ -73,6 +73,9 @@ class Site(Model):
     #: Addresses of those who work here: what they forward makes a ticket of the
     #: original sender, where DMARC proves that it comes from them.
     agents: MailAddresses = ()
+    #: Whether a mail to several queues makes a ticket in each, linked; else it makes
+    #: one in the queue that is named first.
+    one_ticket_per_queue: bool = False
     #: Where otrsd is reached by a browser; for templates.
     url: str = ""
     #: Mailed once a day for each cause when mail is held or a plugin is switched off;

@@ -10,7 +10,7 @@ with both names. A mail that joins a ticket takes only tags, fields, ``hold`` an
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -19,18 +19,9 @@ from otrsd.mime.subject import clean_subject, forwarded_subject
 from otrsd.model.changes import Changes, Draft
 from otrsd.model.ticket import STATES, StateType
 from otrsd.postmaster.parts import Found, Postmaster, Screened
+from otrsd.postmaster.split import written_to
 from otrsd.postmaster.view import View
 
-#: Header fields that may name our address where the envelope does not, in order
-#: (Znuny's DestQueue; features B15).
-ADDRESS_FIELDS = (
-    "Resent-To",
-    "Envelope-To",
-    "To",
-    "Cc",
-    "Delivered-To",
-    "X-Original-To",
-)
 #: Fields of Changes of which the first value wins.
 _SINGLE = ("queue", "title", "state", "priority", "owner", "open_key")
 NO_SUBJECT = "(no subject)"
@@ -82,26 +73,17 @@ def _route(post: Postmaster, fold: Fold, screened: Screened, found: Found) -> No
 
 def recipient_queue(post: Postmaster, screened: Screened) -> tuple[str, str]:
     """Return (queue, reason) by the address the mail was sent to."""
+    if screened.into:
+        return screened.into, f"part {screened.part + 1} of a mail to several queues"
     for address in screened.claimed.envelope.rcpt_tos:
         queue = post.routes.queue_of(address)
         if queue:
             return queue, f"recipient {address}"
-    for name, address in _written_to(screened):
+    for name, address in written_to(screened):
         queue = post.routes.queue_of(address)
         if queue:
             return queue, f"{name}: {address}"
     return post.routes.default_queue, "default queue"
-
-
-def _written_to(screened: Screened) -> Iterator[tuple[str, str]]:
-    mail = screened.mail
-    parsed = {"To": mail.to, "Cc": mail.cc}
-    for name in ADDRESS_FIELDS:
-        if name in parsed:
-            yield from ((name, each.address) for each in parsed[name])
-        else:
-            for value in mail.header_all(name):
-                yield name, value.strip().strip("<>")
 
 
 def _ask_for_queue(post: Postmaster, fold: Fold, screened: Screened) -> None:

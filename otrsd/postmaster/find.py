@@ -10,6 +10,7 @@ K02, K03). Then the plugins' ``find_ticket`` is asked.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from otrsd.desk.merging import followed
 from otrsd.desk.unit import Unit
@@ -60,22 +61,34 @@ def _find(post: Postmaster, unit: Unit, screened: Screened) -> Found:
         who = ", from somebody new" if stranger else ""
         trace.note("find", "token", f"{proved.number}: our own token{who}")
         return Found(ticket=proved, by="token", is_stranger=stranger)
-    quoted: Ticket | None = None
-    for ticket_id, evidence in _candidates(post, unit, screened.mail):
-        ticket = _if_takes_part(unit, ticket_id, screened)
-        if ticket is not None:
-            trace.note("find", "follow-up", f"{ticket.number}: {evidence}")
-            return Found(ticket=ticket, by="follow-up")
-        other = unit.ticket(ticket_id) if quoted is None else None
-        if other is not None:
-            quoted = followed(unit, other)
-            what = f"{quoted.number}: {evidence}, but a stranger's mail"
-            trace.note("find", "follow-up", what)
+    named = _named(post, unit, screened)
+    if named.ticket is not None:
+        return named
     completed = _cut_off_copy(unit, screened)
     if completed is not None:
         trace.note("find", "follow-up", f"{completed.number}: a cut-off copy is there")
         return Found(ticket=completed, by="follow-up", completes=True)
-    return _asked(post, unit, screened, quoted)
+    return _asked(post, unit, screened, named.quoted)
+
+
+def _named(post: Postmaster, unit: Unit, screened: Screened) -> Found:
+    """Return the ticket that the mail names and its sender takes part in."""
+    trace = screened.trace
+    found = Found()
+    for ticket_id, evidence in _candidates(post, unit, screened.mail):
+        ticket = _if_takes_part(unit, ticket_id, screened)
+        if ticket is not None and found.ticket is None:
+            trace.note("find", "follow-up", f"{ticket.number}: {evidence}")
+            found = Found(ticket=ticket, by="follow-up")
+        if ticket is not None and screened.into in {"", ticket.queue}:
+            # Of the tickets that one mail made, each takes what comes to its queue.
+            return replace(found, ticket=ticket)
+        if found == Found() and (other := unit.ticket(ticket_id)):
+            quoted = followed(unit, other)
+            what = f"{quoted.number}: {evidence}, but a stranger's mail"
+            trace.note("find", "follow-up", what)
+            found = Found(quoted=quoted)
+    return found
 
 
 def _asked(

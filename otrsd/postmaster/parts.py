@@ -83,6 +83,8 @@ class Postmaster:
     letterhead: Letterhead | None = None
     #: Queue → what it does with mail to closed tickets; a queue that is gone takes it.
     follow_ups: Mapping[str, FollowUp] = field(default_factory=dict)
+    #: Whether a mail to several queues makes a ticket in each.
+    one_ticket_per_queue: bool = False
     #: The configuration's name in traces, and its files.
     snapshot: str = ""
     files: Mapping[str, str] = field(default_factory=dict)
@@ -102,6 +104,12 @@ class Screened:
     recognised: Recognised = Recognised()  # noqa: RUF009 - a frozen value
     #: Whether the domain in From owns the mail.
     standing: Standing = Standing.UNKNOWN
+    #: Which part of the mail this is, and for which queue; see ``split``.
+    part: int = 0
+    into: str = ""
+    #: What it and the other parts are known by in a batch; empty: by the dedup key.
+    key: str = ""
+    siblings: tuple[str, ...] = ()
     #: Who wrote what an agent has forwarded.
     original: Address | None = None
     #: Plugins left out of this journey, and ``rule:NAME`` after a restore.

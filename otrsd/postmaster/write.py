@@ -19,14 +19,13 @@ from otrsd.postmaster.answer import owe_auto_response
 from otrsd.postmaster.find import sender
 from otrsd.postmaster.follow_up import UNVERIFIED
 from otrsd.postmaster.parts import Fate, Found, Outcome, Postmaster, Screened
+from otrsd.postmaster.relate import FOLLOW_UP, relate
 from otrsd.postmaster.screen import defects
 from otrsd.store import ledger, plugin_state, trash
 from otrsd.store.articles import Known
 from otrsd.store.history import Change
 from otrsd.store.text import ADDRESS, storable
 from otrsd.store.trash import Discarded
-
-_FOLLOW_UP = Who(actor="system", cause="follow-up")
 
 
 def discard(
@@ -80,7 +79,7 @@ def write(
     """Make the ticket or append to it, with everything that was folded."""
     if found.ticket is None:
         ticket, article_id = _create(post, unit, screened, found, fold)
-        _relate(unit, ticket, found, screened)
+        relate(unit, ticket, found, screened)
         owe_auto_response(post, unit, screened, ticket)
     else:
         ticket, article_id = _append(post, unit, screened, found, fold)
@@ -195,7 +194,7 @@ def _append(
             ticket = tickets.change(unit, ticket, changes, cause)
             changed = True
     if state and "state" not in fold.owners:
-        ticket = tickets.change(unit, ticket, Changes(state=state), _FOLLOW_UP)
+        ticket = tickets.change(unit, ticket, Changes(state=state), FOLLOW_UP)
     elif not changed:
         ticket = tickets.change(unit, ticket, Changes(), who)
     return ticket, article_id
@@ -235,7 +234,7 @@ def _reopened(
     if not (state and reason):
         return state
     data = {"suppressed": "reopening", "reason": reason}
-    tickets.remark(unit, ticket, "Misc", _FOLLOW_UP, data)
+    tickets.remark(unit, ticket, "Misc", FOLLOW_UP, data)
     return None
 
 
@@ -246,28 +245,6 @@ def _marks(found: Found) -> tuple[str, ...]:
         "unverified-sender": found.is_unverified,
     }
     return tuple(tag for tag, is_so in marks.items() if is_so)
-
-
-def _relate(unit: Unit, ticket: Ticket, found: Found, screened: Screened) -> None:
-    """Link a new ticket to the one it continues, or a stranger's to what he quotes."""
-    if found.continues is not None:
-        old = found.continues
-        text = f"This mail answers ticket {old.number}, but {found.inert}."
-        data = {"suppressed": "follow-up", "reason": found.inert}
-        tickets.remark(unit, old, "Misc", _FOLLOW_UP, data)
-        _link(unit, ticket, old, "continues", text)
-    if found.quoted is not None:
-        text = (
-            f"This mail quotes ticket {found.quoted.number}, but its sender "
-            f"{sender(screened) or '(no identity)'} takes no part in that ticket."
-        )
-        _link(unit, ticket, found.quoted, "quotes", text)
-
-
-def _link(unit: Unit, ticket: Ticket, other: Ticket, kind: str, text: str) -> None:
-    """Relate a new ticket to another one, and say inside why."""
-    tickets.link(unit, ticket, other, kind, _FOLLOW_UP)
-    tickets.change(unit, ticket, Changes(note=text), _FOLLOW_UP)
 
 
 def _article(post: Postmaster, screened: Screened) -> NewArticle:
@@ -345,6 +322,7 @@ def _enter(
             ticket_id=ticket_id,
             article_id=article_id,
             trash_id=trash_id,
+            part=screened.part,
         )
     )
 
