@@ -16,11 +16,18 @@ from otrsd.mime.compose import sendable
 from otrsd.mime.forwarded import original_author
 from otrsd.mime.parse import parse
 from otrsd.mime.subject import forwarded_subject
-from otrsd.model.mail import Mail
+from otrsd.model.envelope import Envelope
+from otrsd.model.mail import Mail, is_control
 from otrsd.model.verdict import Disposition, Verdict
 from otrsd.postmaster.parts import ACCEPTED, Postmaster, Screened, Standing
 from otrsd.postmaster.trace import Trace
 from otrsd.spool import Claimed
+
+#: Fields that otrsd or a plugin reads, each with a proof of its own: they take an
+#: answer away, or come from a monitoring system or an MX of ours.
+_READ = ("x-otrsd-loop", "x-otrs-loop", "x-otrsd-monitor", "x-otrsd-mx")
+#: Names of ignored fields that are told.
+_NAMED = 10
 
 
 def screen(
@@ -30,7 +37,7 @@ def screen(
     trace = Trace()
     envelope = claimed.envelope
     trace.note("accept", envelope.channel, f"{envelope.peer} {claimed.size} octets")
-    mail = parse(claimed.content)
+    mail = _marked(parse(claimed.content), envelope)
     if mail.defects:
         trace.note("parse", "otrsd", "; ".join(mail.defects))
     recognised = recognise(mail, envelope, claimed.content)
@@ -53,6 +60,19 @@ def screen(
         trace.note("screen", "otrsd", f"hold: {verdict.reason}")
         return replace(screened, verdict=verdict)
     return with_original(post, _judged(post, screened))
+
+
+def _marked(mail: Mail, envelope: Envelope) -> Mail:
+    """Name the control header fields that do not count on this channel (row K01)."""
+    names = dict.fromkeys(
+        each.name
+        for each in mail.headers
+        if is_control(each.name) and not each.name.lower().startswith(_READ)
+    )
+    if envelope.trusted or not names:
+        return mail
+    defect = f"ignored control header: {', '.join([*names][:_NAMED])}"
+    return replace(mail, defects=(defect, *mail.defects))
 
 
 def with_original(post: Postmaster, screened: Screened) -> Screened:

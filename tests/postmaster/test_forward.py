@@ -6,15 +6,17 @@ from typing import Any
 
 import pytest
 
-from otrsd.ids import new_id
-from otrsd.model.envelope import Envelope
 from otrsd.model.ticket import Ticket
-from otrsd.postmaster.deliver import deliver as carry, store_contents
 from otrsd.postmaster.parts import Standing
-from otrsd.postmaster.screen import screen, with_original
-from otrsd.spool import Arrival
-from otrsd.testing import Site, mail_octets
-from tests.postmaster.writing import configure, deliver, owed, suppressed
+from otrsd.testing import Site
+from tests.postmaster.writing import (
+    answered,
+    configure,
+    deliver,
+    judged,
+    owed,
+    suppressed,
+)
 
 BLOCK = """Please look.
 
@@ -25,31 +27,6 @@ Subject: Printer
 To: joe@example.com
 """
 AGENTS = ", agents: [joe@example.com]"
-
-
-def judged(site: Site, standing: Standing, n: int = 1, **fields: Any) -> Any:
-    """Carry a mail whose From was checked so; return what became of it."""
-    fields.setdefault("Message_ID", f"<{n}@customer.example>")
-    body = fields.pop("body", "Hello\n")
-    app, now = site.app, site.clock.now()
-    envelope = Envelope(
-        received_at=now, channel="lmtp", rcpt_tos=("support@example.com",)
-    )
-    spool_id = new_id(now, bytes([n]) * 10)
-    app.spool.put([Arrival.of(spool_id, envelope, [mail_octets(body, **fields)])])
-    (claimed,) = app.spool.claim("test", 1, now=now)
-    post = app.postmaster()
-    mail = with_original(post, replaced(screen(post, claimed), standing))
-    store_contents(post, [mail])
-    ((outcome,), _) = carry(post, [mail])
-    app.spool.done([spool_id])
-    return outcome
-
-
-def replaced(screened: Any, standing: Standing) -> Any:
-    from dataclasses import replace
-
-    return replace(screened, standing=standing)
 
 
 def forward(site: Site, standing: Standing, author: str, **fields: Any) -> Any:
@@ -71,8 +48,6 @@ def test_B24_an_agents_forward_is_the_customers_ticket(otrsd_app: Site):
 
 
 def test_B24_the_agents_answer_goes_to_the_customer(otrsd_app: Site):
-    from tests.postmaster.writing import answered
-
     configure(otrsd_app, options=AGENTS)
     outcome = forward(otrsd_app, Standing.PROVED, "Kim <kim@customer.example>")
     assert answered(otrsd_app, outcome).to_text == "kim@customer.example"
