@@ -175,7 +175,7 @@ def _ask_plugins(
 def _inert(screened: Screened, found: Found, who: str, changes: Changes) -> Changes:
     """Take out what a mail may not change, whoever proposes it (row K04)."""
     single = [name for name in _SINGLE if getattr(changes, name)]
-    if not found.inert or not single:
+    if found.ticket is None or not (found.inert and single):
         return changes
     what = f"ignored ({', '.join(single)}): {found.inert}"
     screened.trace.note("amend", who, what)

@@ -9,8 +9,7 @@ K02, K03). Then the plugins' ``find_ticket`` is asked.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
 
 from otrsd.desk.merging import followed
 from otrsd.desk.unit import Unit
@@ -26,6 +25,8 @@ from otrsd.store import articles, content, tickets
 
 #: Channels whose writer may die in the middle (design.md §7, Duplicates).
 _CUT_OFF = frozenset({"pipe", "socket"})
+#: Tickets of the sender that one mail names and that are looked at.
+_MOST = 10
 
 
 def keys(post: Postmaster, screened: Screened) -> set[str]:
@@ -73,22 +74,42 @@ def _find(post: Postmaster, unit: Unit, screened: Screened) -> Found:
 
 def _named(post: Postmaster, unit: Unit, screened: Screened) -> Found:
     """Return the ticket that the mail names and its sender takes part in."""
-    trace = screened.trace
-    found = Found()
-    for ticket_id, evidence in _candidates(post, unit, screened.mail):
-        ticket = _if_takes_part(unit, ticket_id, screened)
-        if ticket is not None and found.ticket is None:
-            trace.note("find", "follow-up", f"{ticket.number}: {evidence}")
-            found = Found(ticket=ticket, by="follow-up")
-        if ticket is not None and screened.into in {"", ticket.queue}:
-            # Of the tickets that one mail made, each takes what comes to its queue.
-            return replace(found, ticket=ticket)
-        if found == Found() and (other := unit.ticket(ticket_id)):
-            quoted = followed(unit, other)
-            what = f"{quoted.number}: {evidence}, but a stranger's mail"
-            trace.note("find", "follow-up", what)
-            found = Found(quoted=quoted)
-    return found
+    candidates = dict(_candidates(post, unit, screened.mail))
+    address = sender(screened) if candidates else ""
+    his = unit.taking_part([*candidates], address) if address else set()
+    among = [each for each in candidates if each in his]
+    joined = _chosen(unit, among[:_MOST], screened.into)
+    if joined is not None:
+        ticket_id, ticket = joined
+        what = f"{ticket.number}: {candidates[ticket_id]}"
+        screened.trace.note("find", "follow-up", what)
+        return Found(ticket=ticket, by="follow-up")
+    for ticket_id in [*candidates][:1]:
+        quoted = _followed(unit, ticket_id)
+        if quoted is not None:
+            what = f"{quoted.number}: {candidates[ticket_id]}, but a stranger's mail"
+            screened.trace.note("find", "follow-up", what)
+            return Found(quoted=quoted)
+    return Found()
+
+
+def _chosen(
+    unit: Unit, ticket_ids: Sequence[int], queue: str
+) -> tuple[int, Ticket] | None:
+    """Return the first ticket; of those that one mail made, the one in ``queue``."""
+    best: tuple[int, Ticket] | None = None
+    for ticket_id in ticket_ids:
+        ticket = _followed(unit, ticket_id)
+        if ticket is not None and queue in {"", ticket.queue}:
+            return ticket_id, ticket
+        if ticket is not None and best is None:
+            best = ticket_id, ticket
+    return best
+
+
+def _followed(unit: Unit, ticket_id: int) -> Ticket | None:
+    ticket = unit.ticket(ticket_id)
+    return None if ticket is None else followed(unit, ticket)
 
 
 def _asked(
@@ -107,9 +128,8 @@ def _asked(
             trace.failed("find", answer.plugin, answer.failure)
             continue
         trace.answered.add(answer.plugin)
-        ticket = None if answer.value is None else unit.ticket(answer.value)
+        ticket = None if answer.value is None else _followed(unit, answer.value)
         if ticket is not None:
-            ticket = followed(unit, ticket)
             trace.note("find", answer.plugin, ticket.number or "of this batch")
             return Found(ticket=ticket, by=answer.plugin, quoted=quoted)
     return Found(quoted=quoted)
@@ -134,9 +154,7 @@ def _if_takes_part(unit: Unit, ticket_id: int, screened: Screened) -> Ticket | N
     address = sender(screened)
     if not address or not unit.is_participant(ticket_id, address):
         return None
-    # Who took part in a merged ticket takes part in the one it goes on in.
-    ticket = unit.ticket(ticket_id)
-    return None if ticket is None else followed(unit, ticket)
+    return _followed(unit, ticket_id)
 
 
 def sender(screened: Screened) -> str:

@@ -25,9 +25,10 @@ class View:
         return None if found is None else followed(self.unit, found)
 
     def by_number(self, number: str) -> Ticket | None:
-        """Return the ticket with this ticket number."""
+        """Return the ticket with this number, or the one it was merged into."""
         self.unit.flush()
-        return tickets.by_number(self.unit.connection, number, lock=True)
+        found = tickets.by_number(self.unit.connection, number, lock=True)
+        return None if found is None else followed(self.unit, found)
 
     def by_open_key(self, key: str) -> Ticket | None:
         """Return the one active ticket that holds ``key``."""

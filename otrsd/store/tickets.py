@@ -156,6 +156,21 @@ def is_participant(connection: Connection, ticket_id: int, address: str) -> bool
     return connection.execute(_IS_PARTICIPANT, values).first() is not None
 
 
+def taking_part(
+    connection: Connection, ticket_ids: Sequence[int], address: str
+) -> set[int]:
+    """Return those of the tickets to which ``address`` may add by mail: one look."""
+    if not ticket_ids:
+        return set()
+    rows = connection.execute(
+        sa.select(participant.c.ticket_id).where(
+            participant.c.ticket_id.in_(ticket_ids),
+            participant.c.address == storable(address),
+        )
+    )
+    return set(rows.scalars())
+
+
 def participants(connection: Connection, ticket_id: int) -> tuple[str, ...]:
     """Return the addresses that may add to the ticket by mail."""
     rows = connection.execute(

@@ -74,6 +74,38 @@ def test_c7_new_ticket_goes_where_the_mail_is_routed(otrsd_app: Site):
     assert second.queue == "silent"
 
 
+def test_c7_a_plugin_may_place_the_new_ticket(otrsd_app: Site):
+    closed(otrsd_app, ", follow_up: new_ticket")
+    otrsd_app.plugin(
+        "placing",
+        "from otrsd import Changes, hookimpl\n\n\n@hookimpl\n"
+        "def amend_ticket(mail, envelope, draft):\n"
+        "    return Changes(queue='silent', state='open', owner='joe')\n",
+    )
+    second = otrsd_app.ticket(deliver(otrsd_app, 2, **REPLY).ticket_id)
+    assert (second.queue, second.state, second.owner) == ("silent", "open", "joe")
+
+
+def test_c8_a_plugin_that_names_a_merged_ticket_gets_the_main_one(otrsd_app: Site):
+    configure(otrsd_app)
+    one, main = deliver(otrsd_app), deliver(otrsd_app, 2)
+    into(otrsd_app, one, main)
+    otrsd_app.plugin(
+        "finding",
+        "from otrsd import Changes, hookimpl\n\n\n@hookimpl\n"
+        f"def find_ticket(mail, envelope, tickets):\n    return {one.ticket_id}\n\n\n"
+        "@hookimpl\ndef amend_ticket(mail, envelope, draft):\n"
+        f"    seen = draft.tickets.by_id({one.ticket_id})\n"
+        "    return Changes(ticket_id=seen.id, tags=('seen',)), "
+        f"Changes(ticket_id={one.ticket_id}, priority=5)\n",
+    )
+    outcome = deliver(otrsd_app, 3, From="nagios@monitor.example")
+    assert (outcome.ticket_id, outcome.failures) == (main.ticket_id, {})
+    ticket = otrsd_app.ticket(main.ticket_id)
+    assert (ticket.tags, ticket.priority) == (("seen",), 5)
+    assert otrsd_app.ticket(one.ticket_id).priority == 3
+
+
 def test_c7_within_some_days_it_is_possible_then_a_new_ticket(otrsd_app: Site):
     first = closed(otrsd_app, ", follow_up_within: 30d")
     otrsd_app.clock.advance(timedelta(days=31))
