@@ -231,9 +231,9 @@ def _reopened(
     if recognised.kind in QUIET:
         # A machine's word about absence or delivery is filed and changes nothing.
         reason = reason or f"{recognised.kind}: {recognised.mark}"
-    if not (state and reason):
+    if not reason or not (state or found.inert):
         return state
-    data = {"suppressed": "reopening", "reason": reason}
+    data = {"suppressed": "reopening" if state else "changes", "reason": reason}
     tickets.remark(unit, ticket, "Misc", FOLLOW_UP, data)
     return None
 

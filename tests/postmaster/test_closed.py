@@ -86,23 +86,33 @@ def test_c7_a_plugin_may_place_the_new_ticket(otrsd_app: Site):
     assert (second.queue, second.state, second.owner) == ("silent", "open", "joe")
 
 
+MERGED = """
+from otrsd import Changes, hookimpl
+
+
+@hookimpl
+def find_ticket(mail, envelope, tickets):
+    return {id}
+
+
+@hookimpl
+def amend_ticket(mail, envelope, draft):
+    seen = draft.tickets.by_id({id}), draft.tickets.by_number("{number}")
+    tags = tuple(f"{{n}} {{each.state}}" for n, each in enumerate(seen))
+    return Changes(tags=tags), Changes(ticket_id={id}, priority=5)
+"""
+
+
 def test_c8_a_plugin_that_names_a_merged_ticket_gets_the_main_one(otrsd_app: Site):
     configure(otrsd_app)
     one, main = deliver(otrsd_app), deliver(otrsd_app, 2)
     into(otrsd_app, one, main)
-    otrsd_app.plugin(
-        "finding",
-        "from otrsd import Changes, hookimpl\n\n\n@hookimpl\n"
-        f"def find_ticket(mail, envelope, tickets):\n    return {one.ticket_id}\n\n\n"
-        "@hookimpl\ndef amend_ticket(mail, envelope, draft):\n"
-        f"    seen = draft.tickets.by_id({one.ticket_id})\n"
-        "    return Changes(ticket_id=seen.id, tags=('seen',)), "
-        f"Changes(ticket_id={one.ticket_id}, priority=5)\n",
-    )
+    number = otrsd_app.ticket(one.ticket_id).number
+    otrsd_app.plugin("finding", MERGED.format(id=one.ticket_id, number=number))
     outcome = deliver(otrsd_app, 3, From="nagios@monitor.example")
     assert (outcome.ticket_id, outcome.failures) == (main.ticket_id, {})
     ticket = otrsd_app.ticket(main.ticket_id)
-    assert (ticket.tags, ticket.priority) == (("seen",), 5)
+    assert (ticket.tags, ticket.priority) == (("0 new", "1 new"), 5)
     assert otrsd_app.ticket(one.ticket_id).priority == 3
 
 

@@ -12,7 +12,7 @@ from otrsd.testing import Site
 from tests.postmaster.writing import deliver
 
 #: A mail in a batch of its own: claim to commit.
-MOST = 30
+MOST = 26
 
 
 @contextmanager

@@ -168,6 +168,9 @@ def test_k04_no_plugin_changes_a_ticket_by_a_disowned_mail(site: Site):
     ticket = site.ticket(first.ticket_id)
     assert (ticket.state, ticket.owner) == ("new", "")
     assert ticket.tags == ("seen", "unverified-sender")
+    with site.app.database.read() as connection:
+        why = [r for r in history.of_ticket(connection, ticket.id) if r.type == "Misc"]
+    assert why[0].data["suppressed"] == "changes"
 
 
 @pytest.mark.parametrize(
