@@ -57,7 +57,10 @@ def reply(
 ) -> Ticket:
     """Answer the customer; a new ticket is open then."""
     if ticket.merged_into is not None:
-        raise InputError(f"ticket {ticket.number} is merged: answer the other one")
+        raise InputError(
+            f"ticket {ticket.number} is merged: answer the one it goes on in. "
+            f"Try: otrsd ticket show {ticket.number}"
+        )
     last = _last_mail(unit, ticket)
     stored = {} if last is None else articles.facts(unit.connection, last.id)
     to = answer.to or _answered(head, ticket, last, stored)
