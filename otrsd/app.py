@@ -129,6 +129,9 @@ class App:
                 )
                 for name, queue in config.queues.items()
             },
+            unknown_senders={
+                name: queue.unknown_sender for name, queue in config.queues.items()
+            },
             one_ticket_per_queue=config.site.one_ticket_per_queue,
             snapshot=config.snapshot,
             files=config.files,

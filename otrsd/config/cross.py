@@ -151,7 +151,7 @@ def _closed(config: Config, sections: Mapping[str, Node]) -> Iterator[Problem]:
         node = _at(sections, "queues", name, "follow_up_within")
         if node is not None and queue.follow_up != "possible":
             yield node.problem(
-                f"'follow_up_within' says nothing beside 'follow_up: {queue.follow_up}'",
+                f"'follow_up_within' is of no use with 'follow_up: {queue.follow_up}'",
                 "take one of them away",
             )
 

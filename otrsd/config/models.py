@@ -144,6 +144,9 @@ class Queue(Model):
     follow_up: Literal["possible", "reject", "new_ticket"] = "possible"
     #: So long after closing that is ``possible``; then it is ``new_ticket``.
     follow_up_within: Duration | None = None
+    #: What becomes of a mail that would make a ticket here, if its sender never had
+    #: one: a ticket, or it is held, or it goes to the trash.
+    unknown_sender: Literal["create", "hold", "discard"] = "create"
     #: Template that answers a mail which is rejected; empty: no answer.
     auto_reject: str = "closed"
     #: Template that ends an agent's answer; empty: none.

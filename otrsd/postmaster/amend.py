@@ -18,13 +18,17 @@ from otrsd.desk.unit import Unit
 from otrsd.mime.subject import clean_subject, forwarded_subject
 from otrsd.model.changes import Changes, Draft
 from otrsd.model.ticket import STATES, StateType
+from otrsd.postmaster.find import sender
 from otrsd.postmaster.parts import Found, Postmaster, Screened
 from otrsd.postmaster.split import written_to
 from otrsd.postmaster.view import View
+from otrsd.store import tickets
 
 #: Fields of Changes of which the first value wins.
 _SINGLE = ("queue", "title", "state", "priority", "owner", "open_key")
 NO_SUBJECT = "(no subject)"
+#: Who decides about a stranger's mail, in trace and trash.
+UNKNOWN = "unknown-sender"
 #: What the trace says of a rule or plugin that does not count for this mail.
 LEFT_OUT = "left out of this journey"
 
@@ -59,6 +63,7 @@ def amend(post: Postmaster, unit: Unit, screened: Screened, found: Found) -> Fol
     if not (fold.discard or fold.hold):
         _route(post, fold, screened, found)
         _ask_plugins(post, unit, fold, screened, found)
+        _ask_door(post, unit, fold, screened, found)
     if screened.trace.failures or screened.lacking:
         _accept(fold, screened, "otrsd", Changes(tags=("plugin-failed",)))
     return fold
@@ -170,6 +175,24 @@ def _ask_plugins(
                 _accept(fold, screened, who, checked)
             else:
                 fold.others.append((who, checked))
+
+
+def _ask_door(
+    post: Postmaster, unit: Unit, fold: Fold, screened: Screened, found: Found
+) -> None:
+    """Hold or discard what a stranger writes, where the queue wants that (B25)."""
+    queue = fold.values.queue or fold.routed
+    policy = post.unknown_senders.get(queue, "create")
+    # Who restores or releases a mail has decided, and so has an agent who forwards it.
+    is_decided = UNKNOWN in screened.skip or screened.claimed.released
+    if found.ticket is not None or policy == "create" or is_decided:
+        return
+    who = sender(screened)
+    if screened.original or (who and tickets.has_one(unit.connection, who)):
+        return
+    reason = f"queue {queue} takes nothing of senders who never had a ticket"
+    wanted = Changes(hold=reason) if policy == "hold" else Changes(discard=reason)
+    _accept(fold, screened, UNKNOWN, wanted)
 
 
 def _inert(screened: Screened, found: Found, who: str, changes: Changes) -> Changes:

@@ -83,6 +83,8 @@ class Postmaster:
     letterhead: Letterhead | None = None
     #: Queue → what it does with mail to closed tickets; a queue that is gone takes it.
     follow_ups: Mapping[str, FollowUp] = field(default_factory=dict)
+    #: Queue → ``hold`` or ``discard`` for senders who never had a ticket.
+    unknown_senders: Mapping[str, str] = field(default_factory=dict)
     #: Whether a mail to several queues makes a ticket in each.
     one_ticket_per_queue: bool = False
     #: The configuration's name in traces, and its files.

@@ -114,6 +114,12 @@ def by_number(
     return _one(connection, _BY_NUMBER, number, lock=lock)
 
 
+def has_one(connection: Connection, customer: str) -> bool:
+    """Tell whether this customer has a ticket, whatever its state."""
+    statement = sa.select(ticket.c.id).where(ticket.c.customer == storable(customer))
+    return connection.execute(statement.limit(1)).first() is not None
+
+
 def by_open_key(
     connection: Connection, key: str, *, lock: bool = False
 ) -> Ticket | None:
