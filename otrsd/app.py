@@ -27,7 +27,7 @@ from otrsd.hooks import Hooks, load_plugins
 from otrsd.language.letters import Letters, compile_letters
 from otrsd.language.rules import Rules, compile_rules
 from otrsd.language.trying import Tried, run_trials
-from otrsd.postmaster.parts import Postmaster
+from otrsd.postmaster.parts import FollowUp, Policy, Postmaster
 from otrsd.relay.submission import Smarthost
 from otrsd.search.whoosh import WhooshIndex
 from otrsd.spool import Spool
@@ -84,6 +84,7 @@ class App:
                 name: QueueLetters(
                     address=next(iter(queue.address), ""),
                     auto_response=queue.auto_response,
+                    auto_reject=queue.auto_reject,
                     signature=queue.signature,
                     language=queue.language,
                 )
@@ -123,6 +124,16 @@ class App:
             ticket_hook=config.site.ticket_hook,
             trash_keep=config.trash.keep,
             letterhead=self.letterhead(),
+            follow_ups={
+                name: FollowUp(
+                    policy=Policy(queue.follow_up), within=queue.follow_up_within
+                )
+                for name, queue in config.queues.items()
+            },
+            unknown_senders={
+                name: queue.unknown_sender for name, queue in config.queues.items()
+            },
+            one_ticket_per_queue=config.site.one_ticket_per_queue,
             snapshot=config.snapshot,
             files=config.files,
         )

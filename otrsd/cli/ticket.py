@@ -119,10 +119,12 @@ def history(site: Site, number: str, *, as_json: bool) -> None:
 
 def _mail_of(app: App, found: Ticket, n: int) -> bytes:
     """Return the octets of the n-th article's mail."""
+    from otrsd.desk import merging
     from otrsd.store import articles, content
 
     with app.database.read() as connection:
-        all_of_it = articles.of_ticket(connection, found.id)
+        ids = merging.all_of(connection, found)
+        all_of_it = articles.of_ticket(connection, *ids)
         if n > len(all_of_it):
             raise NotFoundError(
                 f"ticket {found.number} has no article {n}, only {len(all_of_it)}. "
@@ -139,17 +141,20 @@ def _mail_of(app: App, found: Ticket, n: int) -> bytes:
 
 def _whole(app: App, found: Ticket) -> dict[str, Any]:
     """Return all that is shown of a ticket, as ``--json`` prints it."""
+    from otrsd.desk import merging
     from otrsd.store import articles, tickets
 
     with app.database.read() as connection:
-        all_of_it = articles.of_ticket(connection, found.id)
-        mails = articles.mails_of_ticket(connection, found.id)
+        ids = merging.all_of(connection, found)
+        all_of_it = articles.of_ticket(connection, *ids)
+        mails = articles.mails_of_ticket(connection, *ids)
         links = [
             {"number": other.number, "title": other.title, "kind": kind}
             for other_id, kind in tickets.links(connection, found.id)
             if (other := tickets.by_id(connection, other_id)) is not None
         ]
         people = tickets.participants(connection, found.id)
+        written = {each.id: each.number for each in tickets.by_ids(connection, ids)}
     delivery = _deliveries(mails)
     return {
         **asdict(found),
@@ -157,7 +162,7 @@ def _whole(app: App, found: Ticket) -> dict[str, Any]:
         "links": links,
         "articles": [
             {
-                **_article(n, each, mails.get(each.id, {})),
+                **_article(n, each, written[each.ticket_id], mails.get(each.id, {})),
                 "delivery": delivery.get(each.id, []),
             }
             for n, each in enumerate(all_of_it, start=1)
@@ -180,9 +185,13 @@ def _deliveries(mails: Mapping[int, Mapping[str, Any]]) -> dict[int, list[str]]:
     return told
 
 
-def _article(n: int, article: Article, mail: Mapping[str, Any]) -> dict[str, Any]:
+def _article(
+    n: int, article: Article, number: str, mail: Mapping[str, Any]
+) -> dict[str, Any]:
     return {
         "n": n,
+        # Of the ticket it was written to; another one where tickets were merged.
+        "number": number,
         **asdict(article),
         "attachments": mail.get("parts", []),
         "defects": mail.get("defects", []),
@@ -216,10 +225,12 @@ def _print_ticket(
     print_facts(facts, zone)
     for article in value["articles"]:
         click.echo()
-        _print_article(article, zone, full=full)
+        _print_article(article, found.number, zone, full=full)
 
 
-def _print_article(article: Mapping[str, Any], zone: ZoneInfo, *, full: bool) -> None:
+def _print_article(
+    article: Mapping[str, Any], number: str, zone: ZoneInfo, *, full: bool
+) -> None:
     kind = article["kind"].replace("_", " ")
     private = "" if article["visible_to_customer"] else ", not seen by the customer"
     at = moment(article["created_at"], zone)
@@ -227,6 +238,7 @@ def _print_article(article: Mapping[str, Any], zone: ZoneInfo, *, full: bool) ->
     click.echo(f"-- article {article['n']} - {at} - {sender}")
     attached = [_attachment(each) for each in article["attachments"]]
     facts = (
+        ("ticket", "" if article["number"] == number else article["number"]),
         ("from", article["from_text"]),
         ("to", article["to_text"]),
         ("cc", article["cc_text"]),

@@ -19,7 +19,7 @@ from otrsd.language.tree import And, Not, Op, Test, Tree
 from otrsd.mime.htmltext import html_to_text
 from otrsd.mime.quotes import reply_text
 from otrsd.model.envelope import Envelope
-from otrsd.model.mail import Address, Mail
+from otrsd.model.mail import Address, Mail, is_control
 
 #: A plugin's field: the mail → a value, several, or none.
 MatchField = Callable[[Mail], object]
@@ -87,6 +87,8 @@ class View:
         if self._headers is None:
             self._headers = {}
             for header in self._mail.headers:
+                if is_control(header.name) and not self._envelope.trusted:
+                    continue
                 self._headers.setdefault(header.name.lower(), []).append(header.value)
         return self._headers
 
