@@ -1,156 +1,34 @@
 """A mailbox that speaks IMAP and POP3 on loopback, in memory, for those who test.
 
-Well-behaved unless told otherwise: ``Box.fault`` is called at named moments with the
-connection's words so far, and may raise :class:`Cut` to end it there. ``Box.gone``
-hears of every mail that was deleted for good. Not a server for mail that matters.
+Well-behaved unless its :class:`~bench.mailbox.Box` is told otherwise. Not a server for
+mail that matters.
 """
+
+# ruff: noqa: D102 - the verbs are those of the RFCs
 
 from __future__ import annotations
 
-import base64
 import re
-import socketserver
-import ssl
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from contextlib import contextmanager
 from typing import Any
 
+from bench.mailbox import Box, Kept, Server, Session
 from bench.site import free_ports
+from bench.waiting import pause
 
 
-class Cut(Exception):  # noqa: N818 - what happens, no mistake
-    """End the connection now."""
-
-
-@dataclass(slots=True, eq=False)
-class Kept:
-    """One mail in a folder."""
-
-    uid: int
-    content: bytes
-    flags: set[str] = field(default_factory=set)
-
-
-class Box:
-    """One user's mail; any thread may use it."""
-
-    def __init__(self, *, password: str = "secret") -> None:
-        self.password = password
-        self.token = "ya29.token"
-        self.lock = threading.RLock()
-        self.news = threading.Condition(self.lock)
-        self.validity = 1
-        self.next_uid = 1
-        self.folders: dict[str, list[Kept]] = {"INBOX": []}
-        #: Told of every mail that is gone for good.
-        self.gone: Callable[[bytes], None] = lambda _: None
-        #: Called at a named moment; may raise Cut.
-        self.fault: Callable[[str], None] = lambda _: None
-        #: Answers of our own, by the command's words: octets instead of the usual.
-        self.odd: dict[str, bytes] = {}
-        #: Every command as it came.
-        self.said: list[str] = []
-        self.capabilities = "IMAP4rev1 AUTH=PLAIN AUTH=XOAUTH2 IDLE MOVE UIDPLUS"
-        self.has_uidl = True
-        self.context: ssl.SSLContext | None = None
-        #: Whether TLS begins with the first octet.
-        self.implicit_tls = False
-        self.sessions = 0
-
-    @property
-    def inbox(self) -> list[Kept]:
-        """Return the mails of the inbox."""
-        return self.folders["INBOX"]
-
-    def deliver(self, *contents: bytes, folder: str = "INBOX") -> None:
-        """Put mails into a folder."""
-        with self.news:
-            for content in contents:
-                kept = Kept(self.next_uid, content.replace(b"\r\n", b"\n"))
-                kept.content = kept.content.replace(b"\n", b"\r\n")
-                self.folders.setdefault(folder, []).append(kept)
-                self.next_uid += 1
-            self.news.notify_all()
-
-    def renumber(self) -> None:
-        """Give every mail another UID, as a server does that lost its index."""
-        with self.lock:
-            self.validity += 1
-            for kept in self.inbox:
-                kept.uid = self.next_uid
-                self.next_uid += 1
-
-    def remove(self, mails: list[Kept]) -> None:
-        """Remove mails from the inbox for good."""
-        with self.lock:
-            for kept in mails:
-                with suppress(ValueError):
-                    self.inbox.remove(kept)
-                    self.gone(kept.content)
-
-
-class _Session(socketserver.StreamRequestHandler):
-    """One connection."""
-
-    server: _Server
-
-    def setup(self) -> None:
-        self.box = self.server.box
-        self.is_open = True
-        if self.box.implicit_tls:
-            self._begin_tls()
-        super().setup()
-        self.box.sessions += 1
-
-    def handle(self) -> None:
-        with suppress(Cut, OSError, ValueError):
-            self.greet()
-            while self.is_open and (line := self.rfile.readline(65536)):
-                text = line.decode("utf-8", "replace").rstrip("\r\n")
-                self.box.said.append(text)
-                self.obey(text)
-
-    def finish(self) -> None:
-        with suppress(OSError, ValueError):
-            super().finish()
-
-    def say(self, text: str | bytes) -> None:
-        octets = text.encode() if isinstance(text, str) else text
-        self.wfile.write(octets + b"\r\n")
-
-    def greet(self) -> None:
-        raise NotImplementedError
-
-    def obey(self, text: str) -> None:
-        raise NotImplementedError
-
-    def start_tls(self) -> None:
-        self._begin_tls()
-        self.rfile = self.connection.makefile("rb", self.rbufsize)
-        self.wfile = socketserver._SocketWriter(self.connection)  # type: ignore[attr-defined]  # noqa: SLF001
-
-    def _begin_tls(self) -> None:
-        context = self.box.context
-        if context is None:
-            raise Cut
-        self.connection = self.request = context.wrap_socket(
-            self.request, server_side=True
-        )
-
-    def is_right(self, encoded: str) -> bool:
-        """Check a SASL answer, PLAIN or XOAUTH2."""
-        words = base64.b64decode(encoded).decode()
-        return words.endswith((f"\0{self.box.password}", f"{self.box.token}\1\1"))
-
-
-class ImapSession(_Session):
+class ImapSession(Session):
     """IMAP4rev1, as far as a fetching client needs it."""
 
     def greet(self) -> None:
         self.folder = "INBOX"
         self.box.fault("greeting")
+        if self.box.drip:
+            while True:
+                self.wfile.write(b"*")
+                pause(self.box.drip)
         self.say(f"* OK [CAPABILITY {self.box.capabilities}] ready")
 
     def obey(self, text: str) -> None:
@@ -296,14 +174,16 @@ class ImapSession(_Session):
         flags = " ".join(kept.flags)
         told = f"UID {kept.uid} FLAGS ({flags}) RFC822.SIZE {len(kept.content)}"
         if "BODY" in items:
-            head = f"* {number} FETCH (UID {kept.uid} BODY[] {{{len(kept.content)}}}\r\n"
+            head = (
+                f"* {number} FETCH (UID {kept.uid} BODY[] {{{len(kept.content)}}}\r\n"
+            )
             self.wfile.write(head.encode() + kept.content)
             self.say(")")
         else:
             self.say(f"* {number} FETCH ({told})")
 
 
-class Pop3Session(_Session):
+class Pop3Session(Session):
     """POP3, as far as a fetching client needs it."""
 
     def greet(self) -> None:
@@ -395,25 +275,13 @@ def _numbers(text: str, last: int) -> list[int]:
     return found
 
 
-class _Server(socketserver.ThreadingTCPServer):
-    allow_reuse_address = True
-    daemon_threads = True
-
-    def __init__(self, port: int, session: type[_Session], box: Box) -> None:
-        self.box = box
-        super().__init__(("127.0.0.1", port), session)
-
-    def handle_error(self, *_: object) -> None:
-        """A client that goes away is no news."""
-
-
 @contextmanager
 def serving(box: Box, protocol: str, port: int = 0) -> Iterator[int]:
     """Serve ``box`` by ``imap`` or ``pop3`` inside the block; give the port."""
     session = ImapSession if protocol == "imap" else Pop3Session
     port = port or free_ports(1)[0]
-    server = _Server(port, session, box)
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+    server = Server(port, session, box)
+    thread = threading.Thread(target=server.serve_forever, args=(0.005,), daemon=True)
     thread.start()
     try:
         yield port

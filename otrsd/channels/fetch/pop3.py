@@ -191,6 +191,8 @@ class Pop3Mailbox:
         try:
             if self._client.stat()[0]:
                 self._client.say("UIDL 1")
+            else:
+                self._client.octets("UIDL")
         except poplib.error_proto:
             self.lasting = False
             self.validity = self._session

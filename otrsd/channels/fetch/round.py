@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from otrsd.channels.events import Log
+from otrsd.channels.events import Log, visible
 from otrsd.channels.fetch.book import Page
 from otrsd.channels.fetch.mailbox import (
     Listed,
@@ -190,11 +190,11 @@ class Visit:
         self.fetched += len(stored)
         for each in stored:
             self.log.info(
-                "mail.accepted",
+                "mail.stored",
                 channel=self.mailbox.channel,
                 account=self.rules.name,
                 mail_id=self._id_of(each),
-                uid=each.mail.uid,
+                uid=visible(each.mail.uid),
                 size=len(each.content),
             )
         done = [each.mail for each in (*known, *stored)]
@@ -243,7 +243,7 @@ class Visit:
         self.log.warning(
             "fetch.failed",
             account=self.rules.name,
-            uid=mail.uid,
+            uid=visible(mail.uid),
             tries=tries,
             reason=str(error),
         )
@@ -259,11 +259,12 @@ class Visit:
                 if folder == FAILED
                 else f"has {mail.size} octets, more than max_size"
             )
-            told = f"mail {mail.uid} of account {self.rules.name} {reason}; {place}"
+            named = f"mail {visible(mail.uid)} of account {self.rules.name}"
+            told = f"{named} {reason}; {place}"
             self.log.error(
                 "fetch.put_aside",
                 account=self.rules.name,
-                uid=mail.uid,
+                uid=visible(mail.uid),
                 size=mail.size,
                 reason=told,
             )

@@ -83,6 +83,7 @@ class Wire:
         self.peer = str(found.getpeername()[0])
         # A connection that waits for mail must notice that its other end is gone.
         found.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        found.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if self._aborted:
             self.abort()
         self.expect()
