@@ -202,7 +202,7 @@ class FetchAccount(Model):
     #: Folder into which they are moved instead (IMAP only).
     move_to: Annotated[str, AfterValidator(values.one_line)] = ""
     #: Between two visits.
-    every: Annotated[Duration, Field(ge=timedelta(seconds=5))] = timedelta(seconds=60)
+    every: Annotated[Duration, Field(ge=timedelta(seconds=1))] = timedelta(seconds=60)
     #: Let the server say when mail comes, if it can (IMAP only).
     idle: bool = True
     #: Queue of its mails that name no queue of ours; empty: ``site.default_queue``.

@@ -29,6 +29,14 @@ def test_every_mail_comes_once_however_often_one_visits(reach: Reach, way: str):
     assert (visitor.status.fetched, visitor.status.waiting) == (48, 0)
 
 
+def test_by_pop3_a_session_takes_100_mails_and_the_next_follows_at_once(reach: Reach):
+    visitor = reach("pop3", *mails(250))
+    account = visitor.account()
+    assert [round(account._once()) for _ in range(3)] == [1, 1, 60]
+    assert visitor.home.often == once(mails(250))
+    assert not visitor.box.inbox
+
+
 @pytest.mark.parametrize("way", WAYS)
 def test_over_there_is_left_what_was_asked_for(reach: Reach, way: str):
     visitor = reach(way, *mails(3))

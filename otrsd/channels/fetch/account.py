@@ -65,6 +65,8 @@ class Account:
         self._wire: Wire | None = None
         self._tokens = Tokens(around.clock, settings.token_command, settings.token)
         self._errors = 0
+        #: Whether mails wait that the last visit had no time for.
+        self._more = False
         self._visit: Visit | None = None
         self._log = structlog.get_logger().bind()
 
@@ -107,8 +109,11 @@ class Account:
         except Exception as error:  # noqa: BLE001 - whatever it is: later again
             if self._stop.is_set():
                 return 0.0
-            seconds = self._told(error)
             visit, self._visit = self._visit, None
+            if visit is not None and visit.fetched:
+                # A server that gives us mails is not away.
+                self._errors = 0
+            seconds = self._told(error)
             book.failed(
                 self.name,
                 self._around.clock.now().timestamp(),
@@ -118,7 +123,7 @@ class Account:
             )
             return seconds
         # A few percent apart, so that accounts don't march in step.
-        every = self._settings.every.total_seconds()
+        every = _PAUSE if self._more else self._settings.every.total_seconds()
         return every * (0.95 + 0.1 * self._around.chance())
 
     def _session(self, book: Book) -> None:
@@ -158,6 +163,7 @@ class Account:
         visit.run()
         self._visit = None
         self._errors = 0
+        self._more = visit.fetched > 0 and bool(visit.waiting)
         book.succeeded(
             self.name,
             self._around.clock.now().timestamp(),

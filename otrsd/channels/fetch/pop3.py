@@ -26,6 +26,8 @@ from otrsd.failpoint import failpoint
 #: So many mails are listed at once; of more, the first ones one by one.
 _MOST = 20_000
 _FEW = 500
+#: Mails of one session that deletes: it must reach QUIT for anything to be deleted.
+_SESSION = 100
 #: Octets of a mail's line in a list: its number and 70 characters (RFC 1939 §7).
 _LISTED = 90
 _LONGEST_NAME = 200
@@ -94,7 +96,7 @@ class Pop3Mailbox:
             self._find_names()
 
     def windows(self, start: int) -> Iterator[Sequence[Listed]]:
-        """Yield the mails of this session, all at once."""
+        """Yield the mails of this session; further ones have a session of their own."""
         del start
         with self._command():
             count = self._client.stat()[0]
@@ -119,7 +121,8 @@ class Pop3Mailbox:
             # Of two with one name the second's turn comes when the first is gone.
             if uid and uid not in listed and size.isdecimal():
                 listed[uid] = Listed(number=number, uid=uid, size=int(size))
-        yield tuple(listed.values())
+        found = tuple(listed.values())
+        yield found if self._login.read_only else found[:_SESSION]
 
     def fetch(self, mail: Listed, limit: int) -> bytes | None:
         """Return a mail of at most ``limit`` octets."""

@@ -101,12 +101,10 @@ class Visit:
         for window in mailbox.windows(start):
             if self.waiting is None:
                 self.waiting = mailbox.ahead
-            before = bool(unsettled)
+            first = not unsettled
             unsettled += self._window(window)
-            if not mailbox.growing:
-                page.keep_only([each.uid for each in window])
-            elif self.rules.keep and not before:
-                page.settle_up_to(min(unsettled, default=window[-1].number + 1))
+            if first:
+                self._remember(window, unsettled)
         self.waiting = self.waiting or 0
         if self._deleted:
             # By POP3 this is what deletes.
@@ -114,6 +112,14 @@ class Visit:
             page.drop(self._deleted)
         if page.has_old and not self.waiting:
             page.forget_old()
+
+    def _remember(self, window: Sequence[Listed], unsettled: Sequence[int]) -> None:
+        """Note how far the book is right, so that it stays small."""
+        if not self.mailbox.growing:
+            if len(window) >= self.mailbox.ahead:
+                self.page.keep_only([each.uid for each in window])
+        elif self.rules.keep:
+            self.page.settle_up_to(min(unsettled, default=window[-1].number + 1))
 
     def _window(self, window: Sequence[Listed]) -> list[int]:
         """Treat some mails; return the numbers of those that are left for later."""
