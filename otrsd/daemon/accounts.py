@@ -54,8 +54,7 @@ def check_logins(app: App) -> Iterator[Check]:
         patience=Patience(silence=_SECONDS, command=_SECONDS),
     )
     accounts = [
-        Account(name, settings.model_copy(update={"keep": True}), around)
-        for name, settings in app.config.fetch.items()
+        Account(name, settings, around) for name, settings in app.config.fetch.items()
     ]
     if accounts:
         with ThreadPoolExecutor(max_workers=len(accounts)) as threads:

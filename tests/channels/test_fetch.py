@@ -9,6 +9,7 @@ import pytest
 
 from bench.mailbox import TOKEN
 from bench.waiting import until
+from otrsd.channels.fetch.account import _IDLE
 from otrsd.errors import SpoolFullError
 from tests.channels.conftest import Reach
 from tests.channels.fetching import DELETING, WAYS, cutting, mails, once
@@ -87,7 +88,6 @@ def test_the_envelope_says_where_a_mail_comes_from(reach: Reach):
 @pytest.mark.parametrize("way", ["imap", "pop3"])
 def test_octets_come_home_as_they_are(reach: Reach, way: str):
     odd = [
-        b"",
         b".\r\n",
         b"..\r\n.\r\n",
         b"a: b\r\n\r\n" + b"x" * 200_000 + b"\r\n",
@@ -96,6 +96,14 @@ def test_octets_come_home_as_they_are(reach: Reach, way: str):
     visitor = reach(way, *odd)
     visitor.visit()
     assert sorted(visitor.home.mails.values()) == sorted(odd)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_an_empty_mail_makes_no_ticket_and_stops_nobody(reach: Reach, way: str):
+    visitor = reach(way, b"", *mails(1), b"\r\n \r\n")
+    visitor.visit(2)
+    assert visitor.home.often == once(mails(1))
+    assert (visitor.status.error, visitor.status.waiting) == ("", 0)
 
 
 @pytest.mark.parametrize("way", ["imap", "pop3"])
@@ -147,6 +155,11 @@ def test_idle_brings_a_mail_at_once(reach: Reach):
     account.stop()
     thread.join(5)
     assert not thread.is_alive()
+
+
+def test_idle_is_renewed_in_time():
+    # RFC 2177: at least every 29 minutes.
+    assert 60 < _IDLE < 29 * 60
 
 
 def test_pauses_grow_and_end_when_it_goes_well_again(reach: Reach):

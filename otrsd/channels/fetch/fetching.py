@@ -13,7 +13,7 @@ import fcntl
 import os
 import threading
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from random import SystemRandom
 
@@ -49,6 +49,7 @@ async def fetch_mail(
     if descriptor is None:
         return
     try:
+        await asyncio.to_thread(_forget_others, config)
         await _run(_accounts(config, intake, clock, tell, patience), stop)
     finally:
         os.close(descriptor)
@@ -81,12 +82,13 @@ def _accounts(
         room=threading.BoundedSemaphore(_LARGE),
         patience=patience or Patience(),
     )
-    with suppress(OtrsdError):
-        # Only a picture for `otrsd status`.
-        book = Book(config.state / BOOK_NAME)
-        book.forget_others(config.fetch)
-        book.close()
     return [Account(name, each, around) for name, each in config.fetch.items()]
+
+
+def _forget_others(config: Config) -> None:
+    # Only a picture for `otrsd status`.
+    with suppress(OtrsdError), closing(Book(config.state / BOOK_NAME)) as book:
+        book.forget_others(config.fetch)
 
 
 async def _stored(

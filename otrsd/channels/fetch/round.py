@@ -186,6 +186,7 @@ class Visit:
         if not found:
             return []
         known = [each for each in found if self._is_known(each)]
+        known += self._empty(found)
         new = [each for each in found if each not in known]
         failpoint("fetch.fetched")
         errors = self.store([(self._id_of(each), each.content) for each in new])
@@ -219,6 +220,16 @@ class Visit:
             elif error is not None:
                 raise error
         return failed
+
+    def _empty(self, found: Sequence[Fetched]) -> list[Fetched]:
+        """Return mails in which is nothing; they are told and not stored."""
+        empty = [each for each in found if not each.content.strip()]
+        self.page.mark({each.mail.uid: each.sha256 for each in empty})
+        for each in empty:
+            self.log.warning(
+                "fetch.empty", account=self.rules.name, uid=visible(each.mail.uid)
+            )
+        return empty
 
     def _is_known(self, found: Fetched) -> bool:
         return self.page.has_old and self.page.inherit(found.mail.uid, found.sha256)
