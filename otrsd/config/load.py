@@ -40,6 +40,7 @@ SECTIONS: Mapping[str, int] = {
     "site": 1,
     "listen": 1,
     "send": 1,
+    "fetch": 1,
     "queues": 1,
     "templates": 1,
     "rules": 1,
@@ -49,7 +50,7 @@ SECTIONS: Mapping[str, int] = {
     "workers": 0,
 }
 #: Sections in which a value may stand outside the files.
-_WITH_SECRETS = ("site", "send", "plugins")
+_WITH_SECRETS = ("site", "send", "fetch", "plugins")
 #: The queue of a site that defines none.
 _BUILT_IN = "support"
 

@@ -64,8 +64,8 @@ def prepare_state(app: App) -> None:
 
 
 def receive(app: App, control: Control, _predecessor: Work | None) -> None:
-    """Run the ways in: SMTP, LMTP, the drop folder, the submit socket."""
-    run_receiver(app.config, app.spool, control, app.clock)
+    """Run the ways in: SMTP, LMTP, the drop folder, the submit socket, fetching."""
+    run_receiver(app.config, app.spool, control, app.clock, partial(_tell, app))
 
 
 def carry(
@@ -84,14 +84,13 @@ def carry(
 
 def tell_of_held(app: App, held: Sequence[str]) -> None:
     """Mail the admin that mails killed their worker; that it fails stops nothing."""
+    reason = "a worker died or overran in it, three times"
+    _tell(app, "A mail is held", reason, f"otrsd spool show {held[0]}")
+
+
+def _tell(app: App, what: str, reason: str, look: str) -> None:
     try:
-        tell_admin(
-            app.desk(),
-            app.letterhead(),
-            what="A mail is held",
-            reason="a worker died or overran in it, three times",
-            look=f"otrsd spool show {held[0]}",
-        )
+        tell_admin(app.desk(), app.letterhead(), what=what, reason=reason, look=look)
     except OtrsdError as error:
         structlog.get_logger().warning("admin.not_told", reason=str(error))
 

@@ -88,6 +88,9 @@ def recipient_queue(post: Postmaster, screened: Screened) -> tuple[str, str]:
         queue = post.routes.queue_of(address)
         if queue:
             return queue, f"{name}: {address}"
+    queue = screened.claimed.envelope.queue
+    if queue in post.queues:
+        return queue, f"queue of account {screened.claimed.envelope.profile}"
     return post.routes.default_queue, "default queue"
 
 
