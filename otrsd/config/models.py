@@ -85,7 +85,8 @@ class Site(Model):
 class Listener(Model):
     """One SMTP or LMTP listener."""
 
-    #: IP address; beyond loopback ``allow`` must be written.
+    #: IP address; beyond loopback ``allow`` must be written, and a queue must have
+    #: an address.
     address: Annotated[str, AfterValidator(values.bind_address)] = "127.0.0.1"
     #: 0: any free one.
     port: Annotated[Whole, Field(ge=0, le=65535)]
