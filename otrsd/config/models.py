@@ -226,9 +226,10 @@ class Config(Model):
     root: Path
     #: ``var/`` beside it, or ``$OTRSD_STATE``.
     state: Path
-    #: sha256 over every file read: the configuration's name in a trace.
+    #: sha256 over every file read, as it is stored: the configuration's name in a
+    #: trace. A secret that is changed changes nothing.
     snapshot: str = ""
-    #: File name → text of every file read, in order.
+    #: File name → text of every file read, in order, without its secrets.
     files: Mapping[str, str] = Field(default={}, repr=False)
 
     def site_domain(self) -> str:
