@@ -22,6 +22,7 @@ from otrsd.clock import Clock
 from otrsd.config.models import Config, Listener
 from otrsd.config.routes import Routes
 from otrsd.control import Control
+from otrsd.counters import Counters
 from otrsd.spool import Spool
 
 
@@ -42,20 +43,26 @@ def pipe_settings(config: Config) -> PipeSettings:
     )
 
 
-def run_receiver(config: Config, spool: Spool, control: Control, clock: Clock) -> None:
+def run_receiver(
+    config: Config,
+    spool: Spool,
+    control: Control,
+    clock: Clock,
+    counters: Counters | None = None,
+) -> None:
     """Be the receiver role in this process until its control says stop."""
     with asyncio.Runner(loop_factory=new_loop) as runner:
-        runner.run(_receive(config, spool, control, clock))
+        runner.run(_receive(config, spool, control, clock, counters or Counters()))
 
 
 async def _receive(
-    config: Config, spool: Spool, control: Control, clock: Clock
+    config: Config, spool: Spool, control: Control, clock: Clock, counters: Counters
 ) -> None:
     settings = pipe_settings(config)
     make_drop_folder(settings.drop)
     # Not one mail is taken into a spool that would lose it.
     await asyncio.to_thread(spool.examine)
-    intake = Intake(spool, clock)
+    intake = Intake(spool, clock, counters=counters)
 
     async def drops(stop: asyncio.Event) -> None:
         await move_drops(settings.drop, intake, clock, stop)
@@ -71,6 +78,7 @@ async def _receive(
         # Bound once: the lazy logger would be put together anew for each line.
         log=structlog.get_logger().bind(),
         companions=(drops,),
+        counters=counters,
         heirloom=heirloom,
     )
     submit = SubmitSocket(intake, clock, max_size=settings.max_size)

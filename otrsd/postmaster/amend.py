@@ -14,6 +14,7 @@ from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from otrsd.counters import RULE_MATCHES
 from otrsd.desk.unit import Unit
 from otrsd.mime.subject import clean_subject
 from otrsd.model.changes import Changes, Draft
@@ -128,6 +129,7 @@ def _ask_rules(post: Postmaster, fold: Fold, screened: Screened, found: Found) -
         released=screened.claimed.released,
     )
     for each in applied:
+        post.counters.count(RULE_MATCHES, each.rule)
         who = f"rule:{each.rule}"
         if who in screened.skip:
             screened.trace.note("rule", each.rule, LEFT_OUT)
