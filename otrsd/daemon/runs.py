@@ -28,7 +28,7 @@ from otrsd.postmaster.worker import Hand, Worker
 from otrsd.relay.events import EventLane
 from otrsd.relay.index_lane import run_index_lane
 from otrsd.relay.mail_lane import MailLane
-from otrsd.relay.submission import submit
+from otrsd.relay.patience import Patience
 from otrsd.scheduler.timers import Scheduler
 
 
@@ -140,7 +140,7 @@ def send_mail(app: App, control: Control, _predecessor: Work | None) -> None:
         raise AssertionError("the mail lane needs a smarthost")
     lane = MailLane(
         desk=app.desk(),
-        submit=partial(submit, smarthost),
+        submit=Patience(smarthost=smarthost, control=control),
         control=control,
         log=structlog.get_logger(),
     )

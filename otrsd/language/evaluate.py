@@ -119,7 +119,9 @@ _READERS: Mapping[str, Callable[[Mail, Envelope], tuple[str, ...]]] = {
     "shown.cc": lambda mail, _: _shown(mail.cc),
     "subject": lambda mail, _: (mail.subject,),
     "body": lambda mail, _: _bodies(mail),
-    "envelope.from": lambda _, envelope: (envelope.mail_from,),
+    "envelope.from": lambda _, envelope: (
+        "" if envelope.is_from_null else envelope.mail_from,
+    ),
     "envelope.to": lambda _, envelope: envelope.rcpt_tos,
     "has": lambda mail, _: _has(mail),
 }

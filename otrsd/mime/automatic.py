@@ -236,8 +236,6 @@ def _marks(mail: Mail, envelope: Envelope, content: bytes) -> _Marks:
     fields: dict[str, str] = {}
     for each in mail.headers:
         fields.setdefault(each.name.lower(), each.value.strip().lower() or "(empty)")
-    # A pipe may not know who sent a mail; SMTP and LMTP always do.
-    told = envelope.channel in {"smtp", "lmtp"} and not envelope.mail_from
     types = {part.content_type for part in mail.parts}
     if fields.get("content-type", "").startswith("text/calendar"):
         types.add("text/calendar")
@@ -245,7 +243,7 @@ def _marks(mail: Mail, envelope: Envelope, content: bytes) -> _Marks:
         fields=fields,
         subject=mail.subject.lower(),
         author=(mail.author.address if mail.author else envelope.mail_from).lower(),
-        null_sender=told or fields.get("return-path") == "<>",
+        null_sender=envelope.is_from_null or fields.get("return-path") == "<>",
         types=frozenset(types),
         content=content,
     )

@@ -19,20 +19,25 @@ from otrsd.mime.subject import clean_subject
 from otrsd.model.changes import Changes
 from otrsd.model.mail import Address
 from otrsd.model.ticket import Ticket
+from otrsd.postmaster.amend import Fold
 from otrsd.postmaster.parts import Postmaster, Screened
 
 _WHO = Who(actor="system", cause="auto-response")
 
 
 def owe_auto_response(
-    post: Postmaster, unit: Unit, screened: Screened, ticket: Ticket
+    post: Postmaster, unit: Unit, screened: Screened, ticket: Ticket, fold: Fold
 ) -> None:
     """Owe the answer of the ticket's queue, if it has one."""
     head = post.letterhead
     if head is None:
         return
     template = head.of_queue(ticket.queue).auto_response
-    if template:
+    if template and fold.values.no_auto_reply:
+        data = {"suppressed": "auto-response", "reason": "no_auto_reply"}
+        who = Who(actor="system", cause=fold.owners["no_auto_reply"])
+        tickets.remark(unit, ticket, "Misc", who, data)
+    elif template:
         unit.once_numbered(lambda: _answer(unit, head, screened, ticket.id, template))
 
 

@@ -77,7 +77,7 @@ def write(
         ticket, article_id = _create(post, unit, screened, fold)
         if found.quoted is not None:
             _link(unit, ticket, found.quoted, screened)
-        owe_auto_response(post, unit, screened, ticket)
+        owe_auto_response(post, unit, screened, ticket, fold)
     else:
         ticket, article_id = _append(post, unit, screened, found, fold)
     for who, changes in fold.accepted:
@@ -164,6 +164,7 @@ def _append(
                 changes.owner,
                 changes.open_key,
                 changes.tags,
+                changes.untag,
                 changes.fields,
                 changes.note,
             )
