@@ -193,6 +193,11 @@ def examine(
     problems = tuple(dict.fromkeys(p for part in found for p in part.problems))
     if any(problem.severity is Severity.ERROR for problem in problems):
         return Examined(app=None, problems=problems)
+    try:
+        database = Database(config.site.database or _sqlite(config.state))
+    except ConfigError as error:
+        problem = Problem(file=path.name, text=str(error))
+        return Examined(app=None, problems=(*problems, problem))
     app = App(
         config=config,
         clock=clock,
@@ -200,7 +205,7 @@ def examine(
         rules=rules,
         letters=letters,
         routes=Routes(config),
-        database=Database(config.site.database or _sqlite(config.state)),
+        database=database,
         spool=Spool(
             config.state / "spool.db",
             clock,

@@ -23,6 +23,7 @@ from otrsd.clock import Clock
 from otrsd.config.models import Config, Listener
 from otrsd.config.routes import Routes
 from otrsd.control import Control
+from otrsd.counters import Counters
 from otrsd.spool import Spool
 
 #: Owes the admin a notice: what, reason, where to look.
@@ -51,24 +52,32 @@ def run_receiver(
     spool: Spool,
     control: Control,
     clock: Clock,
+    *,
     tell: Tell = lambda *_: None,
+    counters: Counters | None = None,
 ) -> None:
     """Be the receiver role in this process until its control says stop.
 
     ``tell`` owes the admin a notice (what, reason, where to look); any thread calls it.
     """
+    counted = counters or Counters()
     with asyncio.Runner(loop_factory=new_loop) as runner:
-        runner.run(_receive(config, spool, control, clock, tell))
+        runner.run(_receive(config, spool, control, clock, tell, counted))
 
 
 async def _receive(
-    config: Config, spool: Spool, control: Control, clock: Clock, tell: Tell
+    config: Config,
+    spool: Spool,
+    control: Control,
+    clock: Clock,
+    tell: Tell,
+    counters: Counters,
 ) -> None:
     settings = pipe_settings(config)
     make_drop_folder(settings.drop)
     # Not one mail is taken into a spool that would lose it.
     await asyncio.to_thread(spool.examine)
-    intake = Intake(spool, clock)
+    intake = Intake(spool, clock, counters=counters)
 
     async def drops(stop: asyncio.Event) -> None:
         await move_drops(settings.drop, intake, clock, stop)
@@ -90,6 +99,7 @@ async def _receive(
         # Bound once: the lazy logger would be put together anew for each line.
         log=structlog.get_logger().bind(),
         companions=(drops, fetched) if config.fetch else (drops,),
+        counters=counters,
         heirloom=heirloom,
     )
     submit = SubmitSocket(intake, clock, max_size=settings.max_size)

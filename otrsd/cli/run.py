@@ -30,6 +30,7 @@ def run(site: Site, *, check_only: bool) -> int:
     # good, and a plugin's code must never be in it.
     from otrsd.cli.access import enter
     from otrsd.clock import SystemClock
+    from otrsd.daemon.environment import conceal
     from otrsd.daemon.lines import Lines
     from otrsd.daemon.supervisor import Supervisor
 
@@ -37,6 +38,7 @@ def run(site: Site, *, check_only: bool) -> int:
     enter(site.state)
     clock = SystemClock()
     environ = dict(site.environ)
+    conceal()
 
     def prepare() -> Sequence[Role]:
         from otrsd.app import load

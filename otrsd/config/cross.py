@@ -111,11 +111,17 @@ def _listeners(config: Config, sections: Mapping[str, Node]) -> Iterator[Problem
         if listener is None or node is None:
             continue
         place = _at(sections, "listen", kind, "address") or node
-        if not is_loopback(listener.address) and "allow" not in (node.map or {}):
-            yield place.problem(
-                f"listen.{kind} is open to the network on {listener.address}",
-                "say who may connect: 'allow: [10.0.0.0/8]'",
-            )
+        if not is_loopback(listener.address):
+            said = f"listen.{kind} is open to the network on {listener.address}"
+            if "allow" not in (node.map or {}):
+                hint = "say who may connect: 'allow: [10.0.0.0/8]'"
+                yield place.problem(said, hint)
+            elif not any(queue.address for queue in config.queues.values()):
+                # A catch_all without them would take mail for the whole world.
+                yield place.problem(
+                    f"{said}, and no queue has an address to take mail for",
+                    "write 'queues: {support: {address: support@example.com}}'",
+                )
         bound = (listener.address, listener.port)
         if listener.port and bound in seen:
             yield (_at(sections, "listen", kind, "port") or node).problem(

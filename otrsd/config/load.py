@@ -18,6 +18,7 @@ from otrsd.config.cross import check_cross
 from otrsd.config.fit import fit
 from otrsd.config.models import Config, Plugins, Queue, Site
 from otrsd.config.problem import LocatedError, Problem, Severity, Source, did_you_mean
+from otrsd.config.redact import redacted
 from otrsd.config.secrets import resolve
 from otrsd.config.yaml import Document, Node, read
 
@@ -270,7 +271,7 @@ def _build(
     plugins = sections.get("plugins")
     settings = _member(plugins, "settings")
     disabled = (plugins.map or {}).get("disable") if plugins is not None else None
-    files = {source.name: source.text for source in sources}
+    files = {source.name: redacted(source) for source in sources}
     whole = Node(value=sections, keys=sections, source=sources[0], line=1, column=1)
     state = environ.get("OTRSD_STATE")
     ready = {

@@ -91,7 +91,8 @@ class Site(Model):
 class Listener(Model):
     """One SMTP or LMTP listener."""
 
-    #: IP address; beyond loopback ``allow`` must be written.
+    #: IP address; beyond loopback ``allow`` must be written, and a queue must have
+    #: an address.
     address: Annotated[str, AfterValidator(values.bind_address)] = "127.0.0.1"
     #: 0: any free one.
     port: Annotated[Whole, Field(ge=0, le=65535)]
@@ -290,9 +291,10 @@ class Config(Model):
     root: Path
     #: ``var/`` beside it, or ``$OTRSD_STATE``.
     state: Path
-    #: sha256 over every file read: the configuration's name in a trace.
+    #: sha256 over every file read, as it is stored: the configuration's name in a
+    #: trace. A secret that is changed changes nothing.
     snapshot: str = ""
-    #: File name → text of every file read, in order.
+    #: File name → text of every file read, in order, without its secrets.
     files: Mapping[str, str] = Field(default={}, repr=False)
 
     def site_domain(self) -> str:
