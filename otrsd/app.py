@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from otrsd.clock import Clock
@@ -126,6 +126,15 @@ class App:
             files=config.files,
         )
 
+    def apart(self) -> App:
+        """Return the same site with connections of its own, for another thread."""
+        return replace(
+            self,
+            database=Database(self.database.url.render_as_string(hide_password=False)),
+            spool=_spool(self.config, self.clock),
+            index=WhooshIndex(self.config.state / "index", self.clock),
+        )
+
     def close(self) -> None:
         """Close what this process has opened."""
         self.database.close()
@@ -177,13 +186,7 @@ def examine(path: Path, environ: Mapping[str, str], clock: Clock) -> Examined:
         letters=letters,
         routes=Routes(config),
         database=Database(config.site.database or _sqlite(config.state)),
-        spool=Spool(
-            config.state / "spool.db",
-            clock,
-            floors=Floors(
-                max_size=config.spool.max_size, min_free=config.spool.min_free
-            ),
-        ),
+        spool=_spool(config, clock),
         index=WhooshIndex(config.state / "index", clock),
     )
     return Examined(app=app, problems=problems)
@@ -223,6 +226,11 @@ def key_of(state: Path, name: str) -> bytes:
     finally:
         fresh.unlink()
     return path.read_bytes()
+
+
+def _spool(config: Config, clock: Clock) -> Spool:
+    floors = Floors(max_size=config.spool.max_size, min_free=config.spool.min_free)
+    return Spool(config.state / "spool.db", clock, floors=floors)
 
 
 def _sqlite(state: Path) -> str:

@@ -97,10 +97,12 @@ def _checks(site: Site, mta_seconds: float | None) -> Iterator[Check]:
 
 def _ports(app: App) -> Iterator[Check]:
     """Yield of each listener whether it answers as it should."""
-    from otrsd.daemon import lock
+    from otrsd.daemon import status
     from otrsd.daemon.checks import Check, Level
 
-    if lock.holder(app.state) is None:
+    found = status.read(app.state)
+    if found is None or not any(p.name == "receiver" for p in found.processes):
+        # No daemon, or one that has other roles: it listens nowhere.
         return
     listen = app.config.listen
     for name in ("smtp", "lmtp"):
