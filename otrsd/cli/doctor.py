@@ -75,6 +75,7 @@ def doctor(
 
 def _checks(site: Site, mta_seconds: float | None) -> Iterator[Check]:
     """Yield what was found, as far as one can look."""
+    from otrsd.cli.alias import check_alias
     from otrsd.daemon.checks import Check, Level, run_checks
 
     with site.entered():
@@ -84,6 +85,7 @@ def _checks(site: Site, mta_seconds: float | None) -> Iterator[Check]:
                 yield from run_checks(app)
                 yield from _ports(app)
                 yield _files(app)
+                yield from filter(None, [check_alias(app.state)])
                 if mta_seconds is not None:
                     from otrsd.cli.probe import probe
 
