@@ -66,7 +66,8 @@ def _daemon(app: App) -> Check:
     if found is None:
         text, remedy = "no daemon runs", "otrsd run, or systemctl start otrsd"
         return Check(name="daemon", level=Level.CRITICAL, text=text, remedy=remedy)
-    dead = [p for p in found.processes if not p.pid and p.state != "stopped"]
+    # Without a death it waits for its first start: a namesake finishes a mail.
+    dead = [p for p in found.processes if p.state == "waiting" and p.last_death]
     if dead:
         text = "; ".join(f"{p.name} is dead: {p.last_death}" for p in dead)
         return Check(

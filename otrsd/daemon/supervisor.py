@@ -62,7 +62,6 @@ class Supervisor:
         self._results = Results(state, clock)
         self._reload: Reload | None = None
         self._manner = manner
-        self._stop_seconds = manner.stop_seconds
         self._signals = Signals()
         self._selector = selectors.DefaultSelector()
         self._since = clock.now()
@@ -269,7 +268,7 @@ class Supervisor:
         except OSError as error:
             self._end_reload(ok=False, text=f"no process for the new template: {error}")
             return
-        self._reload = Reload(new, now, self._stop_seconds)
+        self._reload = Reload(new, now, self._manner.stop_seconds)
 
     def _advance_reload(self) -> None:
         reload, now = self._reload, self._clock.monotonic()
@@ -306,6 +305,7 @@ class Supervisor:
 
     def _end_reload(self, *, ok: bool, text: str = "") -> None:
         self._reload = None
+        self._show(self._clock.monotonic())
         self._results.end(ok=ok, text=text)
         if ok:
             self._log.info("config.reloaded", processes=len(self._children()))
@@ -326,7 +326,7 @@ class Supervisor:
 
     def _begin_halt(self, now: float, *, exit_code: int = 0) -> None:
         ranks = [child.line.stop for child in self._children()]
-        self._halt = Halt(now, ranks, self._stop_seconds)
+        self._halt = Halt(now, ranks, self._manner.stop_seconds)
         self._halt_code = exit_code
         self._log.info("daemon.stopping")
         self._notifier.send("STOPPING=1")
@@ -396,5 +396,5 @@ class Supervisor:
     def _show(self, now: float) -> None:
         state = "ready" if self._was_ready else "starting"
         state = "stopping" if self._halt else state
-        processes = [child.status() for child in self._children()]
-        self._status.show(picture(state, self._since, processes), now)
+        shown = picture(state, self._since, [c.status() for c in self._children()])
+        self._status.show(shown, now)
