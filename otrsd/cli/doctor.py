@@ -75,6 +75,7 @@ def doctor(
 
 def _checks(site: Site, mta_seconds: float | None) -> Iterator[Check]:
     """Yield what was found, as far as one can look."""
+    from otrsd.cli.alias import check_alias
     from otrsd.daemon.accounts import check_accounts, check_logins
     from otrsd.daemon.checks import Check, Level, looked_at, run_checks
 
@@ -88,6 +89,7 @@ def _checks(site: Site, mta_seconds: float | None) -> Iterator[Check]:
                     yield from check_logins(app)
                 yield from _ports(app)
                 yield _files(app)
+                yield from filter(None, [check_alias(app.state)])
                 if mta_seconds is not None:
                     from otrsd.cli.probe import probe
 
@@ -101,10 +103,12 @@ def _checks(site: Site, mta_seconds: float | None) -> Iterator[Check]:
 
 def _ports(app: App) -> Iterator[Check]:
     """Yield of each listener whether it answers as it should."""
-    from otrsd.daemon import lock
+    from otrsd.daemon import status
     from otrsd.daemon.checks import Check, Level
 
-    if lock.holder(app.state) is None:
+    found = status.read(app.state)
+    if found is None or not any(p.name == "receiver" for p in found.processes):
+        # No daemon, or one that has other roles: it listens nowhere.
         return
     listen = app.config.listen
     for name in ("smtp", "lmtp"):

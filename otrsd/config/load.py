@@ -166,7 +166,14 @@ def _read(path: Path, root: Path, problems: list[Problem]) -> Document | None:
             )
         )
     except OSError as error:
-        problems.append(Problem(file=name, text=f"can't be read: {error.strerror}"))
+        kept_out = isinstance(error, PermissionError)
+        problems.append(
+            Problem(
+                file=name,
+                text=f"can't be read: {error.strerror}",
+                suggestion="let the daemon's group read it" if kept_out else "",
+            )
+        )
     except UnicodeDecodeError as error:
         text = f"octet {error.start + 1} of the file is not UTF-8"
         problems.append(Problem(file=name, text=text, suggestion="save it as UTF-8"))
