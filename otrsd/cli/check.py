@@ -46,7 +46,7 @@ def examined_site(site: Site, *, strict: bool) -> tuple[Examined, int]:
 
     path = site.path
     shed_root(site.state)
-    examined = examine(path, site.environ, SystemClock())
+    examined = examine(path, site.environ, SystemClock(), tried=True)
     if examined.app is not None:
         examined.app.close()
     errors, warnings = _counts(examined)

@@ -29,6 +29,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "status": ("status:status", "Show processes, spool, index and failing plugins."),
     "doctor": ("doctor:doctor", "Find what is wrong, and say what to do about it."),
     "explain": ("explain:explain", "Tell who decided what about a mail."),
+    "rules": ("rules:rules", "List and test rules; try changed ones on past mail."),
     "mail": ("mail:mail", "Look at a mail as otrsd reads it."),
     "ticket": ("ticket:ticket", "List and show tickets."),
     "search": ("search:search", "Search tickets by words and fields."),

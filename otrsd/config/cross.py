@@ -26,7 +26,8 @@ def check_cross(config: Config, sections: Mapping[str, Node]) -> Iterator[Proble
     yield from _addresses(config, sections)
     yield from _listeners(config, sections)
     yield from _sending(config, sections)
-    yield from _admin(config, sections)
+    yield from _people(config, sections)
+    yield from _closed(config, sections)
 
 
 def _at(sections: Mapping[str, Node], *path: str) -> Node | None:
@@ -145,9 +146,26 @@ def _sending(config: Config, sections: Mapping[str, Node]) -> Iterator[Problem]:
         )
 
 
-def _admin(config: Config, sections: Mapping[str, Node]) -> Iterator[Problem]:
+def _closed(config: Config, sections: Mapping[str, Node]) -> Iterator[Problem]:
+    for name, queue in config.queues.items():
+        node = _at(sections, "queues", name, "follow_up_within")
+        if node is not None and queue.follow_up != "possible":
+            yield node.problem(
+                f"'follow_up_within' is of no use with 'follow_up: {queue.follow_up}'",
+                "take one of them away",
+            )
+
+
+def _people(config: Config, sections: Mapping[str, Node]) -> Iterator[Problem]:
     node = _at(sections, "site", "admin")
     ours = {each.lower() for queue in config.queues.values() for each in queue.address}
+    agents = _at(sections, "site", "agents")
+    for address in config.site.agents if agents is not None else ():
+        if agents is not None and address.lower() in ours:
+            yield agents.problem(
+                f"'{address}' is the address of a queue, not of an agent",
+                "name the mailbox of a person",
+            )
     if node is not None and config.site.admin.lower() in ours:
         yield node.problem(
             "'site.admin' is the address of a queue: such mails would make tickets",

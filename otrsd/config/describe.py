@@ -51,6 +51,11 @@ _RULE: JsonSchemaValue = {
         },
         "when": {"type": ["object", "null"], "description": "All of these must hold."},
         "then": {"type": ["object", "array", "string"], "description": "What to do."},
+        "tests": {
+            "type": "array",
+            "description": "Mails (mail, raw or file) and what is expected of them.",
+            "items": {"type": "object"},
+        },
     },
 }
 #: What the models leave to others to read.

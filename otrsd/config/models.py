@@ -70,6 +70,12 @@ class Site(Model):
     default_queue: str = ""
     #: Queue for every unknown recipient by SMTP and LMTP; empty: 550 5.1.1.
     catch_all: str = ""
+    #: Addresses of those who work here: what they forward makes a ticket of the
+    #: original sender, where DMARC proves that it comes from them.
+    agents: MailAddresses = ()
+    #: Whether a mail to several queues makes a ticket in each, linked; else it makes
+    #: one in the queue that is named first.
+    one_ticket_per_queue: bool = False
     #: Where otrsd is reached by a browser; for templates.
     url: str = ""
     #: Mailed once a day for each cause when mail is held or a plugin is switched off;
@@ -133,6 +139,16 @@ class Queue(Model):
     description: str = ""
     #: Template that answers the mail which makes a ticket; empty: no answer.
     auto_response: str = ""
+    #: What becomes of mail to a closed ticket: it is appended and opens the ticket, it
+    #: is appended and changes nothing, or it makes a new ticket.
+    follow_up: Literal["possible", "reject", "new_ticket"] = "possible"
+    #: So long after closing that is ``possible``; then it is ``new_ticket``.
+    follow_up_within: Duration | None = None
+    #: What becomes of a mail that would make a ticket here, if its sender never had
+    #: one: a ticket, or it is held, or it goes to the trash.
+    unknown_sender: Literal["create", "hold", "discard"] = "create"
+    #: Template that answers a mail which is rejected; empty: no answer.
+    auto_reject: str = "closed"
     #: Template that ends an agent's answer; empty: none.
     signature: str = ""
     #: Of its templates; empty: ``site.language``.

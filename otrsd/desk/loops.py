@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import timedelta
+from enum import StrEnum
 
 from otrsd.desk.letterhead import Letterhead
 from otrsd.desk.unit import Unit
@@ -34,6 +35,14 @@ _ROLES = re.compile(
 )
 
 
+class Kind(StrEnum):
+    """Which automatic answer; the value is its type in the history."""
+
+    RECEIVED = "SendAutoReply"
+    #: To a mail that a closed ticket takes no more.
+    REJECT = "SendAutoReject"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
     """Who would be answered, and about what."""
@@ -41,6 +50,7 @@ class Question:
     ticket: Ticket
     address: str
     recognised: Recognised
+    kind: Kind = Kind.RECEIVED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,9 +73,13 @@ def why_not(unit: Unit, head: Letterhead, question: Question) -> Refusal | None:
 
 def count_answer(unit: Unit, question: Question) -> None:
     """Remember that an automatic mail went out."""
-    tally.add(
-        unit.connection, tally.ANSWER, question.address, unit.at, question.ticket.id
-    )
+    # A ticket has one answer of each kind; hours and days count both together.
+    is_reject = question.kind is Kind.REJECT
+    of_ticket = None if is_reject else question.ticket.id
+    tally.add(unit.connection, tally.ANSWER, question.address, unit.at, of_ticket)
+    if is_reject:
+        address, ticket_id = question.address, question.ticket.id
+        tally.add(unit.connection, tally.REJECT, address, unit.at, ticket_id)
 
 
 def count_bounce(unit: Unit, address: str, ticket: Ticket) -> None:
@@ -88,7 +102,7 @@ def _by_the_mail(head: Letterhead, question: Question) -> str:
     address = question.address
     if not question.recognised.is_human:
         return f"{question.recognised.kind}: {question.recognised.mark}"
-    if not question.ticket.is_active:
+    if not question.ticket.is_active and question.kind is Kind.RECEIVED:
         return f"the ticket is {question.ticket.state}"
     if not sendable(address):
         return "the mail has no sender whom mail can reach"
@@ -106,8 +120,17 @@ def _by_the_counts(unit: Unit, question: Question) -> str:
             f"mail to {question.address} has bounced {had.bounced} times "
             f"in the last {MUTED.days} days"
         )
+    of_ticket = had.of_ticket
+    if question.kind is Kind.REJECT:
+        of_ticket = tally.count(
+            unit.connection,
+            tally.REJECT,
+            since=unit.at - tally.KEEP,
+            who=question.address,
+            ticket_id=question.ticket.id,
+        )
     caps = (
-        ("of this ticket", PER_TICKET, had.of_ticket),
+        ("of this ticket", PER_TICKET, of_ticket),
         ("in an hour", PER_HOUR, had.in_hour),
         ("in a day", PER_DAY, had.in_day),
     )

@@ -8,7 +8,7 @@ the ticket changed by somebody else raises ConflictError and has done nothing.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -35,6 +35,9 @@ class Who:
     actor: str
     #: ``mail``, ``rule:NAME``, ``plugin:NAME``, ``cli`` …
     cause: str
+
+
+_CORE = Who(actor="system", cause="otrsd")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,6 +182,11 @@ def link(unit: Unit, ticket: Ticket, other: Ticket, kind: str, who: Who) -> None
     unit.record(_change(ticket, "TicketLinkAdd", who, None, data))
 
 
+def join(unit: Unit, ticket: Ticket, addresses: Iterable[str]) -> None:
+    """Let addresses take part in a ticket there is, up to the cap."""
+    _join(unit, ticket, tuple(addresses), fresh=False)
+
+
 def remark(
     unit: Unit, ticket: Ticket, event: str, who: Who, data: Mapping[str, Any]
 ) -> None:
@@ -309,8 +317,16 @@ def _join(
     if not fresh and addresses:
         there = unit.participants(ticket.id)
     new = [each for each in dict.fromkeys(addresses) if each not in there]
-    for address in new[: max(MAX_PARTICIPANTS - len(there), 0)]:
+    room = max(MAX_PARTICIPANTS - len(there), 0)
+    for address in new[:room]:
         unit.participant_later(ticket.id, address)
+    if new[room:]:
+        # Row O06: agents see the cut.
+        data = {
+            "suppressed": f"{len(new[room:])} participants",
+            "reason": f"a ticket has {MAX_PARTICIPANTS} at most",
+        }
+        unit.record(_change(ticket, "Misc", _CORE, None, data))
 
 
 def _change(

@@ -19,7 +19,7 @@ from otrsd.mime.automatic import Kind
 #: Fields whose values are addresses.
 ADDRESSES = ("from", "to", "cc", "envelope.from", "envelope.to")
 #: Fields whose values are text.
-TEXTS = ("subject", "body")
+TEXTS = ("subject", "body", "new_text")
 #: Fields whose value is one of a few words.
 WORDS: Mapping[str, tuple[str, ...]] = {"kind": tuple(Kind)}
 #: What ``has:`` can ask for.
@@ -83,7 +83,7 @@ class Conditions:
         if name in known:
             return True
         near = did_you_mean(name, [*known, *_JOINS, "has"])
-        hint = near or "fields: from, to, cc, subject, body, header.NAME …"
+        hint = near or "fields: from, to, cc, subject, body, new_text, header.NAME …"
         self._wrong(key, f"unknown field '{key.text}'", hint)
         return False
 

@@ -22,9 +22,10 @@ _LINE = re.compile(rb"[^\n]*\n?")
 _UU_CHARACTERS = re.compile(rb"[\x20-\x60]*\Z")
 #: How much longer than its length says a line of uuencode may be.
 _SLACK = 3
-#: Files of one text.
-_FILES = 100
+#: Lines of one text that may name a file.
+_TRIED = 100
 _YENC_ESCAPE = re.compile(rb"=(.)", re.DOTALL)
+_YENC_END = b"\n=yend "
 _YENC = bytes((octet - 42) % 256 for octet in range(256))
 
 
@@ -38,8 +39,9 @@ def take_files(text: bytes) -> tuple[bytes, list[Opened]]:
     rest: list[bytes] = []
     files: list[Opened] = []
     at = 0
-    for match in _BEGIN.finditer(text):
-        if match.start() < at or len(files) == _FILES:
+    has_yenc = _YENC_END in text
+    for _, match in zip(range(_TRIED), _BEGIN.finditer(text), strict=False):
+        if match.start() < at or (match["yenc"] and not has_yenc):
             continue
         read = _read_uu if match["uu"] else _read_yenc
         found = read(text, match.end())
@@ -80,7 +82,7 @@ def _is_uu(line: bytes) -> bool:
 
 
 def _read_yenc(text: bytes, at: int) -> tuple[bytes, int] | None:
-    end = text.find(b"\n=yend ", at - 1)
+    end = text.find(_YENC_END, at - 1)
     if end < 0:
         return None
     lines = text[at : max(end, at)].splitlines()

@@ -34,7 +34,7 @@ _BLANK = re.compile(rb"\r?\n|\r?\Z")
 _HEADER_END = re.compile(rb"\n\r?(?:\n|\Z)")
 _TAIL = re.compile(rb"(--)?[ \t]*\r?(?=\n|\Z)")
 #: The same with words behind it, which some wrongly put there.
-_WORDY_TAIL = re.compile(rb"(--)?[^\n]*(?=\n|\Z)")
+_WORDY_TAIL = re.compile(rb"(--)?[ \t][^\n]*(?=\n|\Z)")
 _GUESS = re.compile(rb"\n--([!-~]{1,200})\r?\nContent-[A-Za-z-]+:", re.IGNORECASE)
 _TYPE = re.compile(r"[a-z0-9!#$&^_.+-]+/[a-z0-9!#$&^_.+-]+(?=[\s,]|\Z)")
 #: A line that is no field, with one behind it that certainly is.

@@ -82,9 +82,9 @@ def _is_prose(content: bytes, start: int, end: int) -> bool:
 def _until_footer(content: bytes, start: int, end: int) -> Iterator[bytes]:
     """Yield chunks; a footer in plain words behind the padding ends them."""
     for chunk in _identity(content, start, end):
-        footer = _FOOTER.search(chunk) if b"=" in chunk else None
-        if footer is not None:
-            yield chunk[: footer.start() + 1]
+        padding = chunk.find(b"=")
+        if padding >= 0 and _FOOTER.match(chunk, padding):
+            yield chunk[: padding + 2]
             return
         yield chunk
 

@@ -33,6 +33,11 @@ class HeaderField:
     value: str
 
 
+def is_control(name: str) -> bool:
+    """Tell whether a header field of this name steers a ticket system (row K01)."""
+    return name.lower().startswith(("x-otrs-", "x-otrsd-"))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
     """One leaf of the MIME tree, as it can be listed and fetched."""

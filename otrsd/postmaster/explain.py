@@ -25,7 +25,7 @@ from otrsd.model.mail import Mail
 from otrsd.model.ticket import Ticket
 from otrsd.model.verdict import Disposition
 from otrsd.postmaster.amend import LEFT_OUT
-from otrsd.postmaster.deliver import Batch, carry
+from otrsd.postmaster.deliver import Batch, carry, dedup_keys
 from otrsd.postmaster.parts import Fate, Postmaster, Screened
 from otrsd.postmaster.screen import screen
 from otrsd.postmaster.trace import Step, steps
@@ -145,9 +145,9 @@ def _roll_back() -> NoReturn:
 def _journey(
     post: Postmaster, unit: Unit, screened: Screened
 ) -> tuple[str, Ticket | None]:
-    dedup = screened.mail.dedup_key
     since = unit.at - post.dedup_window
-    known = articles.by_dedup_keys(unit.connection, [dedup] if dedup else [], since)
+    keys = dedup_keys(post, [screened])
+    known = articles.by_dedup_keys(unit.connection, keys, since)
     outcome = carry(post, unit, Batch(known=known), screened)
     ticket = unit.ticket(outcome.ticket_id) if outcome.ticket_id else None
     if outcome.fate is Fate.HELD:

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 from otrsd.desk.letterhead import Letterhead
+from otrsd.desk.merging import followed
 from otrsd.desk.tokens import Claim, in_address, in_text
 from otrsd.desk.unit import Unit
 from otrsd.mime.automatic import REPORTS, Kind
@@ -49,11 +50,11 @@ def by_token(post: Postmaster, unit: Unit, screened: Screened) -> Ticket | None:
         if found is not None:
             return found[0]
     for claim in _in_recipients(head, screened):
-        ticket = None
         if head.tokens.proves_ticket(claim):
-            ticket = tickets.by_number(unit.connection, claim.name)
-        if ticket is not None and _lives(unit, ticket):
-            return unit.ticket(ticket.id)
+            named = tickets.by_number(unit.connection, claim.name)
+            ticket = None if named is None else _living(unit, named.id)
+            if ticket is not None:
+                return ticket
     return None
 
 
@@ -99,8 +100,8 @@ def _reported_by_id(unit: Unit, report: Report) -> _About:
         article = articles.by_id(unit.connection, known.article_id)
         if article is None or article.kind is not ArticleKind.MAIL_OUT:
             continue
-        ticket = unit.ticket(article.ticket_id)
-        if ticket is not None and _lives(unit, ticket):
+        ticket = _living(unit, article.ticket_id)
+        if ticket is not None:
             return ticket, article
     return None
 
@@ -111,8 +112,8 @@ def _reported_by_hook(post: Postmaster, unit: Unit, report: Report) -> _About:
         named = tickets.by_number(unit.connection, number)
         if named is None or not any(unit.is_participant(named.id, p) for p in people):
             continue
-        ticket = unit.ticket(named.id)
-        if ticket is not None and _lives(unit, ticket):
+        ticket = _living(unit, named.id)
+        if ticket is not None:
             return ticket, None
     return None
 
@@ -149,15 +150,18 @@ def _proved(
     article = articles.by_id(unit.connection, int(claim.name))
     if article is None or not head.tokens.proves_article(claim, article.created_at):
         return None
-    ticket = unit.ticket(article.ticket_id)
-    if ticket is None or not _lives(unit, ticket):
+    ticket = _living(unit, article.ticket_id)
+    return None if ticket is None else (ticket, article)
+
+
+def _living(unit: Unit, ticket_id: int) -> Ticket | None:
+    """Return the ticket, or where it was merged, if its tokens still count."""
+    ticket = unit.ticket(ticket_id)
+    if ticket is None:
         return None
-    return ticket, article
-
-
-def _lives(unit: Unit, ticket: Ticket) -> bool:
+    ticket = followed(unit, ticket)
     closed = tickets.closed_at(unit.connection, ticket.id)
-    return closed is None or unit.at - closed <= GRACE
+    return ticket if closed is None or unit.at - closed <= GRACE else None
 
 
 def _in_recipients(head: Letterhead, screened: Screened) -> Iterator[Claim]:

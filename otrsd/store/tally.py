@@ -16,6 +16,7 @@ from otrsd.store.tables import Utc, tally
 
 #: What is counted.
 ANSWER, LOOP, BOUNCED, ADMIN = "answer", "loop", "bounced", "admin"
+REJECT = "reject"
 #: Longer than every window in which something is counted.
 KEEP = timedelta(days=61)
 #: Characters of the column; a longer address would not be sent to.
@@ -45,6 +46,7 @@ def count(
     *,
     since: datetime,
     who: str | None = None,
+    ticket_id: int | None = None,
 ) -> int:
     """Return how many there were after ``since``, of all or of one."""
     statement = (
@@ -54,6 +56,8 @@ def count(
     )
     if who is not None:
         statement = statement.where(tally.c.who == _key(who))
+    if ticket_id is not None:
+        statement = statement.where(tally.c.ticket_id == ticket_id)
     return int(connection.execute(statement).scalar_one())
 
 

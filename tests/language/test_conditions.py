@@ -150,3 +150,12 @@ def test_lone_surrogates_do_no_harm(
     odd = replace(mail, text="a\udc80b", subject="\ud800")
     compiled = rules("x: {when: {body: /a.b/, subject: {not: y}}, then: {tag: x}}")
     assert compiled.run(odd, envelope, None)
+
+
+def test_new_text_is_what_nobody_quotes(
+    rules: Callable[[str], Rules], mail: Mail, envelope: Envelope
+) -> None:
+    compiled = rules("x: {when: {new_text: toner}, then: {tag: x}}")
+    quoting = replace(mail, text="Thanks.\n\n> The toner is empty.\n", html="")
+    asking = replace(mail, text="The toner is empty.\n\n> Thanks.\n", html="")
+    assert [bool(compiled.run(m, envelope)) for m in (quoting, asking)] == [False, True]
