@@ -12,7 +12,7 @@ from otrsd.model.ticket import Ticket
 from otrsd.postmaster.parts import Outcome
 from otrsd.store import history, tickets as rows
 from otrsd.testing import Site
-from tests.postmaster.test_proof import REPORT, report
+from tests.postmaster.test_reports import report, reported
 from tests.postmaster.writing import (
     AGENT,
     answered,
@@ -166,7 +166,7 @@ def test_c7_a_bounce_and_an_absence_are_filed_whatever_the_policy(
     assert deliver(otrsd_app, 2, **away).ticket_id == first.ticket_id
     assert otrsd_app.ticket(first.ticket_id).state == "closed successful"
     assert "vacation" in told(otrsd_app, first)[0]
-    assert report(otrsd_app, first, "failed").ticket_id == first.ticket_id
+    assert reported(otrsd_app, first).ticket_id == first.ticket_id
     assert otrsd_app.ticket(first.ticket_id).state == "open"
 
 
@@ -223,14 +223,7 @@ def test_c8_a_bounce_of_a_merged_ticket_lands_on_the_main_one(otrsd_app: Site):
     into(otrsd_app, one, main)
     sent = otrsd_app.articles(one.ticket_id or 0)
     message_id = next(a for a in sent if a.kind == "mail_out").message_id
-    outcome = deliver(
-        otrsd_app,
-        5,
-        From="MAILER-DAEMON@mx.example",
-        Return_Path="<>",
-        Content_Type="multipart/report; report-type=delivery-status; boundary=b",
-        body=REPORT.format(action="failed", message_id=message_id),
-    )
+    outcome = report(otrsd_app, message_id)
     assert outcome.ticket_id == main.ticket_id
 
 

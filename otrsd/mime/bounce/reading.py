@@ -61,6 +61,13 @@ _WORD = re.compile(r"\w+")
 
 def read_report(mail: Mail, content: bytes) -> Report:
     """Return what ``mail`` reports."""
+    try:
+        return _read(mail, content)
+    except Exception:  # noqa: BLE001 - a mail is never lost to a reader's bug
+        return Report()
+
+
+def _read(mail: Mail, content: bytes) -> Report:
     # What comes back may be as large as what was sent; it stands last.
     content = content[:_SCANNED]
     root = scan(content).root
