@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from otrsd.clock import Clock
@@ -143,6 +143,15 @@ class App:
         root = self.config.root
         return run_trials(self.rules, lambda name: (root / name).read_bytes())
 
+    def apart(self) -> App:
+        """Return the same site with connections of its own, for another thread."""
+        return replace(
+            self,
+            database=Database(self.database.url.render_as_string(hide_password=False)),
+            spool=_spool(self.config, self.clock),
+            index=WhooshIndex(self.config.state / "index", self.clock),
+        )
+
     def close(self) -> None:
         """Close what this process has opened."""
         self.database.close()
@@ -193,6 +202,11 @@ def examine(
     problems = tuple(dict.fromkeys(p for part in found for p in part.problems))
     if any(problem.severity is Severity.ERROR for problem in problems):
         return Examined(app=None, problems=problems)
+    try:
+        database = Database(config.site.database or _sqlite(config.state))
+    except ConfigError as error:
+        problem = Problem(file=path.name, text=str(error))
+        return Examined(app=None, problems=(*problems, problem))
     app = App(
         config=config,
         clock=clock,
@@ -200,14 +214,8 @@ def examine(
         rules=rules,
         letters=letters,
         routes=Routes(config),
-        database=Database(config.site.database or _sqlite(config.state)),
-        spool=Spool(
-            config.state / "spool.db",
-            clock,
-            floors=Floors(
-                max_size=config.spool.max_size, min_free=config.spool.min_free
-            ),
-        ),
+        database=database,
+        spool=_spool(config, clock),
         index=WhooshIndex(config.state / "index", clock),
     )
     failed = tuple(t.problem for t in app.trials() if t.problem) if tried else ()
@@ -248,6 +256,11 @@ def key_of(state: Path, name: str) -> bytes:
     finally:
         fresh.unlink()
     return path.read_bytes()
+
+
+def _spool(config: Config, clock: Clock) -> Spool:
+    floors = Floors(max_size=config.spool.max_size, min_free=config.spool.min_free)
+    return Spool(config.state / "spool.db", clock, floors=floors)
 
 
 def _sqlite(state: Path) -> str:

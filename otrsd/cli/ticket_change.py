@@ -135,16 +135,18 @@ def move(site: Site, *, wanted: Wanted, queue: str, message: str | None) -> int:
 @click.command(cls=Asking)
 @tickets_given
 @click.argument("tag")
+@click.option("--remove", is_flag=True, help="Take the tag away.")
 @click.pass_obj
-def tag(site: Site, *, wanted: Wanted, tag: str) -> int:
-    """Give tickets a TAG."""
+def tag(site: Site, *, wanted: Wanted, tag: str, remove: bool) -> int:
+    """Give tickets a TAG, or take it away."""
     from otrsd.store.text import TAG
 
     word = utf8(tag, "the tag").strip()
     if not word or len(word) > TAG or visible(word) != word:
         raise InputError(f"a tag has 1 to {TAG} characters that can be seen")
+    changes = Changes(untag=(word,)) if remove else Changes(tags=(word,))
     with site.app() as app:
-        return _each(site, app, wanted, "tag", lambda _: Changes(tags=(word,)))
+        return _each(site, app, wanted, "tag", lambda _: changes)
 
 
 @click.command(cls=Asking)
@@ -282,6 +284,7 @@ def _differences(ticket: Ticket, changes: Changes) -> list[str]:
     return [
         *found,
         *(f"tag +{each}" for each in changes.tags if each not in ticket.tags),
+        *(f"tag -{each}" for each in changes.untag if each in ticket.tags),
     ]
 
 

@@ -77,7 +77,7 @@ _EXTRA: Mapping[str, JsonSchemaValue] = {
     },
 }
 _TOP = "otrsd.yaml, then the files of config/ by name; sections are joined."
-_WITH_SECRETS = ("Site", "Send")
+_WITH_SECRETS = ("Site", "Send", "FetchAccount")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

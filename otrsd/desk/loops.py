@@ -18,10 +18,14 @@ from otrsd.mime.automatic import Recognised
 from otrsd.mime.compose import sendable
 from otrsd.model.ticket import Ticket
 from otrsd.store import tally
+from otrsd.store.articles import was_written_to
 
 #: Automatic mails (reliability.md §5): per address and ticket; per address in an hour
 #: and a day; to all in a minute.
 PER_TICKET, PER_HOUR, PER_DAY, PER_MINUTE = 1, 5, 20, 60
+#: Per day to an address that nobody here has written to yet: whoever forges it must
+#: not have us write to it time and again (row K09).
+PER_DAY_UNKNOWN = 1
 #: How long an address that has bounced so often gets no automatic mail.
 MUTED, BOUNCES = timedelta(days=60), 2
 #: Mails of our own that may come back in an hour before one is held.
@@ -51,6 +55,8 @@ class Question:
     address: str
     recognised: Recognised
     kind: Kind = Kind.RECEIVED
+    #: Whether the author's domain disowns the mail: its sender is forged.
+    dmarc_failed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,8 +73,21 @@ def why_not(unit: Unit, head: Letterhead, question: Question) -> Refusal | None:
     reason = _by_the_mail(head, question)
     if reason:
         return Refusal(reason=reason)
-    reason = _by_the_counts(unit, question)
-    return Refusal(reason=reason, capped=True) if reason else None
+    had = tally.answered(
+        unit.connection, question.address, question.ticket.id, unit.at, MUTED
+    )
+    reason = _by_the_counts(unit, question, had)
+    if reason:
+        return Refusal(reason=reason, capped=True)
+    if had.in_day < PER_DAY_UNKNOWN or was_written_to(
+        unit.connection, question.address
+    ):
+        return None
+    # No note for a person: who writes twice on his first day is nothing to look at.
+    return Refusal(
+        reason=f"{PER_DAY_UNKNOWN} automatic mail in a day is the most to somebody "
+        "whom nobody here has written to"
+    )
 
 
 def count_answer(unit: Unit, question: Question) -> None:
@@ -102,6 +121,8 @@ def _by_the_mail(head: Letterhead, question: Question) -> str:
     address = question.address
     if not question.recognised.is_human:
         return f"{question.recognised.kind}: {question.recognised.mark}"
+    if question.dmarc_failed:
+        return "DMARC fails: the sender may be forged"
     if not question.ticket.is_active and question.kind is Kind.RECEIVED:
         return f"the ticket is {question.ticket.state}"
     if not sendable(address):
@@ -111,10 +132,7 @@ def _by_the_mail(head: Letterhead, question: Question) -> str:
     return f"nobody reads {address}" if _ROLES.match(address) else ""
 
 
-def _by_the_counts(unit: Unit, question: Question) -> str:
-    had = tally.answered(
-        unit.connection, question.address, question.ticket.id, unit.at, MUTED
-    )
+def _by_the_counts(unit: Unit, question: Question, had: tally.Answered) -> str:
     if had.bounced >= BOUNCES:
         return (
             f"mail to {question.address} has bounced {had.bounced} times "

@@ -158,6 +158,7 @@ def change(unit: Unit, ticket: Ticket, changes: Changes, who: Who) -> Ticket:
     now = _open_key(unit, now, changes.open_key, columns, who)
     if "fields" in columns:
         columns["fields"] = json.dumps(dict(columns["fields"]), ensure_ascii=False)
+    now = _untag(unit, now, changes, who)
     for tag in changes.tags:
         if tag not in ticket.tags:
             unit.tag_later(ticket.id, tag)
@@ -234,10 +235,24 @@ def _open_key(
     return replace(ticket, open_key=key)
 
 
+def _untag(unit: Unit, ticket: Ticket, changes: Changes, who: Who) -> Ticket:
+    """Take away the tags that the ticket has and is to lose."""
+    gone = [tag for tag in changes.untag if tag in ticket.tags]
+    for tag in gone:
+        tickets.remove_tag(unit.connection, ticket.id, tag)
+        unit.record(_change(ticket, "TagUpdate", who, None, {"removed": tag}))
+    return replace(ticket, tags=tuple(tag for tag in ticket.tags if tag not in gone))
+
+
 def _refuse_key(unit: Unit, ticket: Ticket, holder: Ticket, who: Who) -> None:
     """Write down that another active ticket has the key that was wanted."""
     data = {"open_key": holder.open_key, "held_by": holder.number or holder.id}
     unit.record(_change(ticket, "OpenKeyRefused", who, None, data))
+
+
+def _fit_tags(tags: Iterable[str]) -> tuple[str, ...]:
+    fitting = (storable(tag, TAG).strip() for tag in tags)
+    return tuple(dict.fromkeys(tag for tag in fitting if tag))
 
 
 def _fit(changes: Changes) -> Changes:
@@ -246,14 +261,15 @@ def _fit(changes: Changes) -> Changes:
     def text(value: str | None, longest: int | None) -> str | None:
         return None if value is None else storable(value, longest)
 
-    tags = (storable(tag, TAG).strip() for tag in changes.tags)
+    tags = _fit_tags(changes.tags)
     return replace(
         changes,
         queue=text(changes.queue, NAME),
         title=text(changes.title, MAX_TITLE),
         owner=text(changes.owner, NAME),
         open_key=unique(changes.open_key) if changes.open_key else None,
-        tags=tuple(dict.fromkeys(tag for tag in tags if tag)),
+        tags=tags,
+        untag=tuple(tag for tag in _fit_tags(changes.untag) if tag not in tags),
         fields={storable(k): storable(v) for k, v in changes.fields.items()},
         note=text(changes.note, None),
     )

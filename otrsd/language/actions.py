@@ -18,7 +18,7 @@ from otrsd.model.changes import Changes
 from otrsd.model.ticket import PRIORITIES, StateType
 
 #: Settings that are a word of their own.
-VERBS = ("discard", "hold", "stop")
+VERBS = ("discard", "hold", "no_auto_reply", "stop")
 _MAX_TITLE = 998
 _MAX_FIELD = 4000
 _MAX_TAG = 100
@@ -53,6 +53,7 @@ class Actions:
     discard: str | None = None
     hold: str | None = None
     stop: bool = False
+    no_auto_reply: bool = False
     tags: list[Text] = field(default_factory=list)
     fields: dict[str, Text] = field(default_factory=dict)
 
@@ -89,6 +90,7 @@ class Actions:
             fields={name: value for name, value in fields.items() if value},
             discard=self.discard,
             hold=self.hold,
+            no_auto_reply=self.no_auto_reply,
         )
         return changes, tuple(notes)
 
@@ -219,6 +221,13 @@ class ActionReader:
         written = node.value is not True and node.text != name
         return node.text if written else f"rule {self.rule}"
 
+    def _no_auto_reply(self, node: Node) -> None:
+        if node.value is not True and node.text != "no_auto_reply":
+            self.wrong(
+                node, "'no_auto_reply' wants true", "take the line away otherwise"
+            )
+        self.actions.no_auto_reply = True
+
     def _stop(self, node: Node) -> None:
         if node.value is not True and node.text != "stop":
             self.wrong(node, "'stop' wants true", "take the line away otherwise")
@@ -235,5 +244,6 @@ _SETTINGS: Mapping[str, Callable[[ActionReader, Node], None]] = {
     "title": ActionReader._title,  # noqa: SLF001
     "discard": ActionReader._discard,  # noqa: SLF001
     "hold": ActionReader._hold,  # noqa: SLF001
+    "no_auto_reply": ActionReader._no_auto_reply,  # noqa: SLF001
     "stop": ActionReader._stop,  # noqa: SLF001
 }

@@ -123,7 +123,9 @@ _READERS: Mapping[str, Callable[[Mail, Envelope], tuple[str, ...]]] = {
     "subject": lambda mail, _: (mail.subject,),
     "body": lambda mail, _: _bodies(mail),
     "new_text": lambda mail, _: tuple(map(reply_text, _bodies(mail))),
-    "envelope.from": lambda _, envelope: (envelope.mail_from,),
+    "envelope.from": lambda _, envelope: (
+        "" if envelope.is_from_null else envelope.mail_from,
+    ),
     "envelope.to": lambda _, envelope: envelope.rcpt_tos,
     "has": lambda mail, _: _has(mail),
     "kind": lambda mail, _: (mail.kind,),

@@ -8,7 +8,7 @@ out. ``run`` returns what every matching rule proposes, in order; the caller fol
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from otrsd.config.fit import switch_hint
@@ -118,6 +118,27 @@ class Rules:
             if ends:
                 break
         return tuple(applied)
+
+    def timed(
+        self, monotonic: Callable[[], float], told: Callable[[str, float], object]
+    ) -> Rules:
+        """Return the same rules; ``told`` hears how long the conditions took."""
+
+        def watched(rule: Rule) -> Rule:
+            def holds(view: View, groups: dict[str, str]) -> bool:
+                start = monotonic()
+                try:
+                    return rule.holds(view, groups)
+                finally:
+                    told(rule.name, monotonic() - start)
+
+            return replace(rule, holds=holds)
+
+        return Rules(
+            [watched(rule) for rule in self.rules],
+            match_fields=self.match_fields,
+            problems=self.problems,
+        )
 
     def explain(
         self,

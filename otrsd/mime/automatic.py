@@ -328,11 +328,9 @@ def _marks(mail: Mail, envelope: Envelope, content: bytes) -> _Marks:
     fields: dict[str, str] = {}
     for each in mail.headers:
         fields.setdefault(each.name.lower(), each.value.strip().lower() or "(empty)")
-    # A pipe may not know who sent a mail; SMTP and LMTP always do.
-    told = envelope.channel in {"smtp", "lmtp"} and not envelope.mail_from
     # What some programs write for it: RFC 5321 §4.5.5 knows only ``<>``.
     path = fields.get("return-path", "")
-    told = told or path.startswith(("<>", "<mailer-daemon"))
+    told = envelope.is_from_null or path.startswith(("<>", "<mailer-daemon"))
     types = {part.content_type for part in mail.parts}
     return _Marks(
         fields=fields,

@@ -14,6 +14,7 @@ from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from otrsd.counters import RULE_MATCHES
 from otrsd.desk.unit import Unit
 from otrsd.mime.subject import clean_subject, forwarded_subject
 from otrsd.model.changes import Changes, Draft
@@ -88,6 +89,9 @@ def recipient_queue(post: Postmaster, screened: Screened) -> tuple[str, str]:
         queue = post.routes.queue_of(address)
         if queue:
             return queue, f"{name}: {address}"
+    queue = screened.claimed.envelope.queue
+    if queue in post.queues:
+        return queue, f"queue of account {screened.claimed.envelope.profile}"
     return post.routes.default_queue, "default queue"
 
 
@@ -115,6 +119,7 @@ def _ask_rules(post: Postmaster, fold: Fold, screened: Screened, found: Found) -
         released=screened.claimed.released,
     )
     for each in applied:
+        post.counters.count(RULE_MATCHES, each.rule)
         who = f"rule:{each.rule}"
         if who in screened.skip:
             screened.trace.note("rule", each.rule, LEFT_OUT)
@@ -278,9 +283,12 @@ def _accept(
     fold.values = replace(
         fold.values,
         **values,
-        tags=tuple(dict.fromkeys((*fold.values.tags, *kept.tags))),
+        tags=_tags(fold.values.tags, kept),
+        no_auto_reply=fold.values.no_auto_reply or kept.no_auto_reply,
         fields={**fold.values.fields, **fields},
     )
+    if kept.no_auto_reply:
+        fold.owners.setdefault("no_auto_reply", who)
     fold.accepted.append((who, kept))
     if kept.discard and not fold.discard and not fold.hold:
         fold.discard, fold.cause = kept.discard, who
@@ -288,6 +296,11 @@ def _accept(
     if kept.hold and may_hold and not fold.hold:
         fold.hold, fold.cause = kept.hold, who
     _note(screened, who, kept, {name: fold.owners[name] for name in lost}, where)
+
+
+def _tags(before: Sequence[str], changes: Changes) -> tuple[str, ...]:
+    kept = [tag for tag in before if tag not in changes.untag]
+    return tuple(dict.fromkeys((*kept, *changes.tags)))
 
 
 def _note(
@@ -300,6 +313,8 @@ def _note(
     kind, _, name = who.partition(":")
     told = [f"{key}={getattr(kept, key)}" for key in _SINGLE if getattr(kept, key)]
     told += [f"tag {tag}" for tag in kept.tags]
+    told += [f"tag {tag} taken away" for tag in kept.untag]
+    told += ["no automatic answer"] * kept.no_auto_reply
     told += [f"{key}={value}" for key, value in kept.fields.items()]
     told += [
         f"{key}: {getattr(kept, key)}"

@@ -19,6 +19,7 @@ from otrsd.mime.subject import clean_subject
 from otrsd.model.changes import Changes
 from otrsd.model.mail import Address
 from otrsd.model.ticket import Ticket
+from otrsd.postmaster.amend import Fold
 from otrsd.postmaster.parts import Postmaster, Screened
 
 _WHO = Who(actor="system", cause="auto-response")
@@ -31,6 +32,7 @@ def owe_auto_response(
     unit: Unit,
     screened: Screened,
     ticket: Ticket,
+    fold: Fold,
     *,
     is_rejected: bool = False,
 ) -> None:
@@ -44,6 +46,11 @@ def owe_auto_response(
     of_queue = head.of_queue(ticket.queue)
     template = of_queue.auto_reject if is_rejected else of_queue.auto_response
     if not template:
+        return
+    if fold.values.no_auto_reply:
+        data = {"suppressed": "auto-response", "reason": "no_auto_reply"}
+        who = Who(actor="system", cause=fold.owners["no_auto_reply"])
+        tickets.remark(unit, ticket, "Misc", who, data)
         return
     kind = Kind.REJECT if is_rejected else Kind.RECEIVED
     unit.once_numbered(lambda: _answer(unit, head, screened, ticket.id, template, kind))

@@ -8,6 +8,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Protocol
 
+from otrsd.counters import Counters
 from otrsd.desk.letterhead import Letterhead
 from otrsd.desk.unit import Desk
 from otrsd.hooks import Hooks
@@ -90,6 +91,8 @@ class Postmaster:
     #: The configuration's name in traces, and its files.
     snapshot: str = ""
     files: Mapping[str, str] = field(default_factory=dict)
+    #: What this process counts.
+    counters: Counters = field(default_factory=Counters)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -86,11 +86,11 @@ def write(
     if found.ticket is None:
         ticket, article_id = _create(post, unit, screened, found, fold)
         relate(unit, ticket, found, screened)
-        owe_auto_response(post, unit, screened, ticket)
+        owe_auto_response(post, unit, screened, ticket, fold)
     else:
         ticket, article_id = _append(post, unit, screened, found, fold)
         if found.is_rejected:
-            owe_auto_response(post, unit, screened, ticket, is_rejected=True)
+            owe_auto_response(post, unit, screened, ticket, fold, is_rejected=True)
     for who, changes in fold.accepted:
         _remember(unit, who, changes, ticket.id)
     for who, changes in fold.others:
@@ -192,6 +192,7 @@ def _append(
                 changes.owner,
                 changes.open_key,
                 changes.tags,
+                changes.untag,
                 changes.fields,
                 changes.note,
             )

@@ -166,6 +166,20 @@ def of_last_message_id(connection: Connection, message_id: str) -> Article | Non
     return None if row is None else _article(row)
 
 
+def was_written_to(connection: Connection, customer: str) -> bool:
+    """Tell whether somebody here has written to this customer."""
+    found = (
+        sa.select(article.c.id)
+        .join(ticket, ticket.c.id == article.c.ticket_id)
+        .where(
+            ticket.c.customer == customer,
+            article.c.sender_type == SenderType.AGENT.value,
+            article.c.visible_to_customer == 1,
+        )
+    )
+    return connection.execute(found.limit(1)).first() is not None
+
+
 def spool_ids_of_number(connection: Connection, number: str) -> tuple[str, ...]:
     """Return the spool ids of a ticket's mails, oldest first."""
     rows = connection.execute(

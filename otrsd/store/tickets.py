@@ -149,6 +149,15 @@ def read(connection: Connection, statement: sa.Select[Any]) -> list[Ticket]:
     return [_ticket(row, tags[row.id]) for row in rows]
 
 
+def remove_tag(connection: Connection, ticket_id: int, tag: str) -> None:
+    """Take a tag away."""
+    connection.execute(
+        sa.delete(ticket_tag).where(
+            ticket_tag.c.ticket_id == ticket_id, ticket_tag.c.tag == tag
+        )
+    )
+
+
 def add_tags(connection: Connection, pairs: Iterable[tuple[int, str]]) -> None:
     """Add tags that the tickets do not have yet (the caller has looked)."""
     rows = [{"ticket_id": key, "tag": tag} for key, tag in dict.fromkeys(pairs)]

@@ -154,6 +154,15 @@ def test_a_tag_that_can_not_be_seen_is_refused(
     assert ticket(site, number).tags == ()
 
 
+def test_a_tag_is_taken_away(otrsd: Otrsd, site: Site, number: str):
+    otrsd("ticket", "tag", number, "vip")
+    assert otrsd("ticket", "tag", number, "vip", "--remove").out == (
+        f"{number}: tag -vip\n"
+    )
+    assert ticket(site, number).tags == ()
+    assert "nothing to do" in otrsd("ticket", "tag", number, "vip", "--remove").out
+
+
 def test_an_unknown_ticket_is_exit_3_with_a_command_to_try(otrsd: Otrsd, site: Site):
     ran = otrsd("ticket", "close", "4711")
     assert ran.code == 3

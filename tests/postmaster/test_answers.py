@@ -7,15 +7,35 @@ from typing import Any
 
 import pytest
 
+from otrsd.desk.loops import Question, why_not
+from otrsd.mime.automatic import Recognised
 from otrsd.mime.parse import parse
 from otrsd.testing import Site, mail_octets
-from tests.postmaster.writing import configure, deliver, owed, suppressed, taken
+from tests.postmaster.writing import (
+    answered,
+    changing,
+    configure,
+    deliver,
+    owed,
+    suppressed,
+    taken,
+)
 
 
 @pytest.fixture
 def site(otrsd_app: Site) -> Site:
     configure(otrsd_app)
     return otrsd_app
+
+
+@pytest.fixture
+def friend(site: Site) -> Site:
+    """Give a site in which an agent has written to Kim before."""
+    answered(
+        site, deliver(site, 99, rcpt="silent@example.com", To="silent@example.com")
+    )
+    taken(site)
+    return site
 
 
 def test_a_new_ticket_is_answered_with_its_number(site: Site):
@@ -107,7 +127,49 @@ def test_a_template_that_fails_stops_no_mail(site: Site):
     assert "template 'odd'" in suppressed(site, outcome)
 
 
-def test_l03_c13_five_an_hour_then_silence_and_a_note(site: Site):
+def test_k09_one_a_day_to_somebody_whom_nobody_has_written_to(site: Site):
+    outcomes = [deliver(site, n) for n in range(3)]
+    assert len(owed(site)) == 1
+    assert "1 automatic mail in a day" in suppressed(site, outcomes[-1])
+    assert [a.kind for a in site.articles(outcomes[-1].ticket_id or 0)] == ["mail_in"]
+    site.clock.advance(timedelta(days=1, minutes=1))
+    deliver(site, 8)
+    assert len(owed(site)) == 2
+
+
+def test_k09_a_forged_sender_gets_none(site: Site):
+    outcome = deliver(site)
+    with changing(site, outcome) as (unit, ticket):
+        question = Question(
+            ticket=ticket,
+            address="new@customer.example",
+            recognised=Recognised(),
+            dmarc_failed=True,
+        )
+        refusal = why_not(unit, site.app.letterhead(), question)
+    assert refusal is not None
+    assert "DMARC" in refusal.reason
+
+
+def test_s12_a_pipe_s_mailer_daemon_is_the_null_sender(site: Site):
+    outcome = site.deliver(
+        mail_octets(), channel="pipe", mail_from="MAILER-DAEMON", rcpt_tos=()
+    )
+    assert owed(site) == []
+    assert "the null reverse-path" in suppressed(site, outcome)
+
+
+def test_a_rule_keeps_the_automatic_answer_back(site: Site):
+    then = "{no_auto_reply: true, tag: quiet}"
+    configure(site, more=f"rules: {{quiet: {{when: {{subject: x}}, then: {then}}}}}")
+    outcome = deliver(site, Subject="x")
+    assert (owed(site), suppressed(site, outcome)) == ([], "")
+    deliver(site, 2, Subject="something else")
+    assert len(owed(site)) == 1
+
+
+def test_l03_c13_five_an_hour_then_silence_and_a_note(friend: Site):
+    site = friend
     outcomes = [deliver(site, n) for n in range(7)]
     assert len(owed(site)) == 5
     assert "5 automatic mails in an hour" in suppressed(site, outcomes[-1])
@@ -118,7 +180,8 @@ def test_l03_c13_five_an_hour_then_silence_and_a_note(site: Site):
     assert len(owed(site)) == 6
 
 
-def test_l03_c13_twenty_a_day(site: Site):
+def test_l03_c13_twenty_a_day(friend: Site):
+    site = friend
     for n in range(30):
         site.clock.advance(timedelta(minutes=20))
         deliver(site, n)
@@ -131,7 +194,8 @@ def test_sixty_a_minute_to_everybody_together(site: Site):
     assert "to all" in suppressed(site, outcomes[-1])
 
 
-def test_a_batch_counts_its_own_answers(site: Site):
+def test_a_batch_counts_its_own_answers(friend: Site):
+    site = friend
     from otrsd.ids import new_id
     from otrsd.model.envelope import Envelope
     from otrsd.spool import Arrival

@@ -6,10 +6,11 @@ from datetime import timedelta
 import pytest
 
 from otrsd.desk import outgoing as desk_outgoing
+from otrsd.errors import ConflictError
 from otrsd.mime.parse import parse
 from otrsd.model.mail import Address
-from otrsd.relay.mail_lane import GIVE_UP, PAUSES
-from otrsd.store import content
+from otrsd.relay.mail_lane import GIVE_UP, LEASE, PAUSES
+from otrsd.store import content, outbox
 from otrsd.testing import mail_octets
 from tests.relay.conftest import AGENT, KIM, House, Sink
 
@@ -109,6 +110,27 @@ def test_a_person_lets_it_go_again_or_drops_it(house: Open, sink: Sink):
         desk_outgoing.drop(unit, second.id, AGENT)
     opened.run()
     assert (len(sink.taken), opened.waiting()) == (1, ())
+
+
+@pytest.mark.parametrize("deed", ["retry", "drop"])
+def test_what_is_being_sent_is_left_alone(house: Open, deed: str):
+    opened = house()
+    opened.answer()
+    site = opened.site
+    with site.app.database.write() as connection:
+        (leased,) = outbox.lease(connection, "mail", site.clock.now(), LEASE, 1)
+    asked = {
+        "retry": lambda unit: desk_outgoing.retry(unit, leased.id),
+        "drop": lambda unit: desk_outgoing.drop(unit, leased.id, AGENT),
+    }
+    with (
+        pytest.raises(ConflictError, match="right now"),
+        site.app.desk().unit() as unit,
+    ):
+        asked[deed](unit)
+    site.clock.advance(LEASE)
+    with site.app.desk().unit() as unit:
+        asked[deed](unit)
 
 
 def test_each_recipient_has_his_own_fate(house: Open, sink: Sink):
