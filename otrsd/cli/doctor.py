@@ -47,7 +47,7 @@ _SEEN_BY_OTHERS = stat.S_IRWXO
 def doctor(
     site: Site, *, nagios: bool, mta: bool, as_json: bool, timeout: float
 ) -> int:
-    """Look at configuration, daemon, ports, files, clock, spool, index and disk.
+    """Look at configuration, daemon, ports, mailboxes, files, clock, spool and index.
 
     Exit 1 where something is wrong; each finding comes with a command to try. With
     --nagios it is 0, 1, 2 or 3: ok, warning, critical, unknown.
@@ -76,13 +76,17 @@ def doctor(
 def _checks(site: Site, mta_seconds: float | None) -> Iterator[Check]:
     """Yield what was found, as far as one can look."""
     from otrsd.cli.alias import check_alias
-    from otrsd.daemon.checks import Check, Level, run_checks
+    from otrsd.daemon.accounts import check_accounts, check_logins
+    from otrsd.daemon.checks import Check, Level, looked_at, run_checks
 
     with site.entered():
         try:
             with site.app(schema=False) as app:
                 yield Check(name="config", text=f"{len(app.config.files)} files, ok")
                 yield from run_checks(app)
+                if app.config.fetch:
+                    yield looked_at("fetch", check_accounts, app)
+                    yield from check_logins(app)
                 yield from _ports(app)
                 yield _files(app)
                 yield from filter(None, [check_alias(app.state)])
