@@ -35,6 +35,11 @@ _LOCAL = re.compile(
     r"(?:\"?(?P<name>[^\"<>]{0,200}?)\"?\s*<(?P<angle>[\w.+-]{1,64})>"
     r"|(?P<bare>[\w.+-]{1,64})(?:\s*\((?P<comment>[^()]{0,200})\))?)\Z"
 )
+#: What was certainly meant as an address, though it keeps no syntax.
+_LOOSE = re.compile(
+    r"(?:<|mailto:)?([^\s<>\"'(),;:\[\]@]{1,64}@[^\s<>\"'(),;:\[\]@]{1,255})"
+)
+_AROUND = " <\"'[(,;:"
 #: Such a file came by no channel.
 _ENVELOPE = Envelope(received_at=datetime.fromtimestamp(0, UTC))
 
@@ -84,13 +89,16 @@ def _first_address(text: str) -> Address | None:
     addresses = parse_addresses(text).addresses
     if addresses:
         return addresses[0]
+    text = decode_words(text)
+    match = _LOOSE.search(text[:1000])
+    if match is not None:
+        return Address(name=text[: match.start()].strip(_AROUND), address=match[1])
     # A user alone is an address of the machine that sent it: ``Cron <root>``.
     match = _LOCAL.match(text)
     if match is None:
         return None
     name = match["name"] or match["comment"] or ""
-    address = match["angle"] or match["bare"]
-    return Address(name=decode_words(name).strip(), address=address)
+    return Address(name=name.strip(), address=match["angle"] or match["bare"])
 
 
 def _attachment(content: bytes, part: Part) -> dict[str, Any]:

@@ -199,6 +199,8 @@ def test_H27_references_are_nearest_first(read: Read):
         '"a@x.example',
         "a@x.example (unclosed",
         "a b@x.example",
+        "=?utf-8?q?<a@x.example>?= <b@y.example>",
+        "Doe, Jo <a@x.example>",
     ],
 )
 def test_K06_K07_a_doubtful_author_is_none(read: Read, value: str):
@@ -215,6 +217,7 @@ def test_K06_K07_a_doubtful_author_is_none(read: Read, value: str):
         ("=?utf-8?q?J=C3=B6=2C_b=40c?= <j@x.example>", "Jö, b@c", "j@x.example"),
         ("team: j@x.example;", "", "j@x.example"),
         ("j@[192.0.2.1]", "", "j@[192.0.2.1]"),
+        ("=?utf-8?Q?Doe,_Jo?= <j@x.example>", "Doe, Jo", "j@x.example"),
     ],
 )
 def test_K10_K12_one_clean_mailbox_is_the_author(

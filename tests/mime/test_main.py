@@ -105,3 +105,24 @@ def test_the_spam_plugin_and_the_report_read_the_same_fields():
         for name, rows in namespace["MEANINGS"].items()
     }
     assert {name: rows for name, rows in spam.items() if rows} == report.SPAM
+
+
+@pytest.mark.parametrize(
+    ("field", "address", "name"),
+    [
+        ("From: Doe, Jo <j@x.example>", "j@x.example", "Doe, Jo"),
+        ("From: Jo Doe j@x.example", "j@x.example", "Jo Doe"),
+        ("From: Jo <j@x.example", "j@x.example", "Jo"),
+        ("From: j.@docomo.example", "j.@docomo.example", ""),
+        ("From: =?utf-8?q?J=C3=B6_<j=40x.example>?=", "j@x.example", "Jö"),
+        ("From: Cron Daemon <root>", "root", "Cron Daemon"),
+        ("From: [?]\nFrom: Jo <j@x.example>", "j@x.example", "Jo"),
+        ("Reply-To: Jo <j@x.example>", "j@x.example", "Jo"),
+        ("From: nobody at all", "", ""),
+    ],
+)
+def test_the_report_tells_the_author_whatever_the_syntax(
+    field: str, address: str, name: str
+):
+    told = report.report(f"{field}\n\nhi\n".encode())
+    assert (told["from_addr"], told["from_name"]) == (address, name)
