@@ -159,9 +159,12 @@ class _Reader:
         elif self._closed and not piece.isspace():
             self._defect("text behind an address")
         else:
-            if piece.startswith("=?") and not _HARMLESS.match(piece):
-                self._defect("an encoded word with an address in it")
-            self._phrase.append(piece)
+            self._take_word(piece)
+
+    def _take_word(self, piece: str) -> None:
+        if piece.startswith("=?") and not _HARMLESS.match(piece):
+            self._defect("an encoded word with an address in it")
+        self._phrase.append(piece)
 
     def _open_group(self) -> None:
         if self._in_group or "@" in self._phrase:

@@ -16,7 +16,7 @@ from otrsd.mime.address import parse_addresses
 from otrsd.mime.automatic import Kind, recognise
 from otrsd.mime.fields import decode_words, raw_text
 from otrsd.mime.parse import parse
-from otrsd.mime.parts import read_part
+from otrsd.mime.parts import PartReader
 from otrsd.mime.quotes import reply_text, signature
 from otrsd.mime.scan import Entity, scan
 from otrsd.model.envelope import Envelope
@@ -47,8 +47,8 @@ _ENVELOPE = Envelope(received_at=datetime.fromtimestamp(0, UTC))
 def report(content: bytes) -> dict[str, Any]:
     """Return what was read in ``content``."""
     mail = parse(content)
-    root = scan(content).root
-    author = _first_author(root)
+    author = _first_author(scan(content).root)
+    reader = PartReader(content)
     recognised = recognise(mail, _ENVELOPE, content)
     return {
         "subject": mail.subject,
@@ -57,7 +57,7 @@ def report(content: bytes) -> dict[str, Any]:
         "text": [mail.text] if mail.text else [],
         "html": [mail.html] if mail.html else [],
         "attachments": [
-            _attachment(content, part) for part in mail.parts if part.is_attachment
+            _attachment(reader, part) for part in mail.parts if part.is_attachment
         ],
         "auto": not recognised.is_human,
         "bounce": recognised.kind is Kind.BOUNCE,
@@ -101,9 +101,9 @@ def _first_address(text: str) -> Address | None:
     return Address(name=name.strip(), address=match["angle"] or match["bare"])
 
 
-def _attachment(content: bytes, part: Part) -> dict[str, Any]:
+def _attachment(reader: PartReader, part: Part) -> dict[str, Any]:
     digest = hashlib.md5(usedforsecurity=False)
-    for chunk in read_part(content, part.path):
+    for chunk in reader.read(part.path):
         digest.update(chunk)
     return {
         "filename": part.declared or part.filename,

@@ -86,3 +86,7 @@ def test_m08_a_text_that_was_cut_keeps_its_charset():
 )
 def test_h20_encoded_words_as_encoders_really_write_them(written: str, text: str):
     assert decode_words(written) == text
+
+
+def test_m17_octets_that_no_iso_2022_has_are_read_over():
+    assert decode(b'\x1b$B\xff\xff$"\xa1', "iso-2022-jp").endswith("あ")

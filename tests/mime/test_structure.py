@@ -250,6 +250,7 @@ HTML = {
     "<blockquote>a<br>b</blockquote>c": "> a\n> b\n\nc",
     "<style>x</style><script>y</script>K&ouml;ln&nbsp;1": "Köln 1",
     "<pre>a\n  b</pre>": "a\n  b",
+    '<img src="cid:logo@b"> <img src="http://x.example/1.gif">': "[cid:logo@b]",
 }
 
 
