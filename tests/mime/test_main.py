@@ -68,6 +68,20 @@ def test_a_file_that_cannot_be_opened_is_told_and_the_others_are_read(tmp_path: 
     assert told.startswith(f"error: {tmp_path}/missing: No such file")
 
 
+def test_whoever_has_read_enough_gets_no_traceback(tmp_path: Path):
+    for number in range(300):
+        (tmp_path / f"{number}").write_bytes(b"Subject: x\n\n" + b"x" * 1000)
+    command = [sys.executable, "-m", "otrsd.mime", str(tmp_path)]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as run:
+        assert run.stdout is not None
+        assert run.stderr is not None
+        run.stdout.readline()
+        run.stdout.close()
+        assert run.stderr.read() == b""
+
+
 def test_a_mail_that_overruns_is_a_line_and_the_next_one_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
