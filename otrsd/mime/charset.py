@@ -145,8 +145,9 @@ def _decode_jis(octets: bytes) -> str:
 def _jis_to_windows(run: bytes) -> bytes:
     """Move pairs of JIS X 0208 to their places in Shift-JIS."""
     out = bytearray()
-    seven = bytes(octet & 0x7F for octet in run)
-    for row, cell in zip(seven[::2], seven[1::2], strict=False):
+    # Nothing but 7 bit has a place there.
+    run = bytes(octet & 0x7F for octet in run)
+    for row, cell in zip(run[::2], run[1::2], strict=False):
         out.append((row + 1) // 2 + (0x70 if row < _ROW_GAP else 0xB0))
         if row % 2:
             out.append(cell + (0x1F if cell < _CELL_GAP else 0x20))

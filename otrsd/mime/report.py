@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from otrsd.mime.address import parse_addresses
-from otrsd.mime.automatic import Kind, recognise
+from otrsd.mime.automatic import recognise
 from otrsd.mime.fields import decode_words, raw_text
 from otrsd.mime.parse import parse
 from otrsd.mime.parts import PartReader
@@ -60,7 +60,7 @@ def report(content: bytes) -> dict[str, Any]:
             _attachment(reader, part) for part in mail.parts if part.is_attachment
         ],
         "auto": not recognised.is_human,
-        "bounce": recognised.kind is Kind.BOUNCE,
+        "bounce": recognised.is_failure,
         "spam": _is_called_spam(mail),
         "reply_text": reply_text(mail.text),
         "signature": signature(mail.text),

@@ -33,6 +33,11 @@ class HeaderField:
     value: str
 
 
+def is_control(name: str) -> bool:
+    """Tell whether a header field of this name steers a ticket system (row K01)."""
+    return name.lower().startswith(("x-otrs-", "x-otrsd-"))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
     """One leaf of the MIME tree, as it can be listed and fetched."""
@@ -95,6 +100,9 @@ class Mail:
     #: Equal for two copies of the same mail: sha256 over Message-ID, From, Date,
     #: Subject and body; empty without an own Message-ID (never a duplicate).
     dedup_key: str = ""
+    #: Who or what has written it: ``human``, ``bounce``, ``vacation`` …; the postmaster
+    #: adds it to what was parsed.
+    kind: str = "human"
 
     def header(self, name: str) -> str | None:
         """Return the first field called ``name``, ``None`` if there is none."""
