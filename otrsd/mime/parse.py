@@ -77,7 +77,7 @@ class _Reader:
         author = self._addresses("from")
         message_id = self._message_id()
         subject = decode_words(self._first.get("subject", ""))
-        bodies = read_bodies(self._found)
+        bodies = self._bodies()
         content = self._content
         return Mail(
             sha256=hashlib.sha256(content).hexdigest(),
@@ -100,6 +100,17 @@ class _Reader:
             hostile=self._found.hostile,
             dedup_key=self._dedup_key(message_id),
         )
+
+    def _bodies(self) -> Bodies:
+        """Read the parts; whatever happens there, the header has been read."""
+        try:
+            return read_bodies(self._found)
+        except Exception as error:  # noqa: BLE001 - as in parse()
+            self._found.note(f"the parts could not be read: {type(error).__name__}")
+            start = self._root.start
+            return Bodies(
+                text=[decode(self._found.content[start : start + TEXT_OCTETS])]
+            )
 
     def _text(self, bodies: Bodies) -> str:
         text = "\n".join(t for t in bodies.text if t)
