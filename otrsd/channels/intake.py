@@ -28,6 +28,11 @@ from otrsd.ids import RANDOM_OCTETS, new_id
 from otrsd.model.envelope import Envelope
 from otrsd.spool import Arrival, Clash, Spool
 
+
+class NotStoredError(TemporaryError):
+    """Something unexpected happened with this very mail; the log says what."""
+
+
 #: A commit takes at most so many mails …
 _GROUP = 200
 #: … and, apart from its first mail, so many octets.
@@ -179,7 +184,7 @@ def _refusal(error: Exception, mails: int) -> TemporaryError:
     log = structlog.get_logger()
     if not isinstance(error, TemporaryError):
         log.error("mail.rejected", mails=mails, reason=repr(error))
-        return TemporaryError("the mail could not be stored; see the log")
+        return NotStoredError("the mail could not be stored; see the log")
     log.warning("mail.rejected", mails=mails, reason=str(error))
     return error
 

@@ -9,6 +9,7 @@ answer. Fails with ``ConfigError`` where a listener can't be opened, and with
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 import structlog
 
@@ -24,6 +25,9 @@ from otrsd.config.routes import Routes
 from otrsd.control import Control
 from otrsd.counters import Counters
 from otrsd.spool import Spool
+
+#: Owes the admin a notice: what, reason, where to look.
+Tell = Callable[[str, str, str], None]
 
 
 def pipe_settings(config: Config) -> PipeSettings:
@@ -48,15 +52,26 @@ def run_receiver(
     spool: Spool,
     control: Control,
     clock: Clock,
+    *,
+    tell: Tell = lambda *_: None,
     counters: Counters | None = None,
 ) -> None:
-    """Be the receiver role in this process until its control says stop."""
+    """Be the receiver role in this process until its control says stop.
+
+    ``tell`` owes the admin a notice (what, reason, where to look); any thread calls it.
+    """
+    counted = counters or Counters()
     with asyncio.Runner(loop_factory=new_loop) as runner:
-        runner.run(_receive(config, spool, control, clock, counters or Counters()))
+        runner.run(_receive(config, spool, control, clock, tell, counted))
 
 
 async def _receive(
-    config: Config, spool: Spool, control: Control, clock: Clock, counters: Counters
+    config: Config,
+    spool: Spool,
+    control: Control,
+    clock: Clock,
+    tell: Tell,
+    counters: Counters,
 ) -> None:
     settings = pipe_settings(config)
     make_drop_folder(settings.drop)
@@ -66,6 +81,12 @@ async def _receive(
 
     async def drops(stop: asyncio.Event) -> None:
         await move_drops(settings.drop, intake, clock, stop)
+
+    async def fetched(stop: asyncio.Event) -> None:
+        # Only here: a site without accounts need not load it.
+        from otrsd.channels.fetch.fetching import fetch_mail  # noqa: PLC0415
+
+        await fetch_mail(config, intake, clock, stop, tell=tell)
 
     heirloom = Heirloom(config.state / "receiver.sock")
     heirloom.ask()
@@ -77,7 +98,7 @@ async def _receive(
         clock=clock,
         # Bound once: the lazy logger would be put together anew for each line.
         log=structlog.get_logger().bind(),
-        companions=(drops,),
+        companions=(drops, fetched) if config.fetch else (drops,),
         counters=counters,
         heirloom=heirloom,
     )

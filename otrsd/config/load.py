@@ -41,6 +41,7 @@ SECTIONS: Mapping[str, int] = {
     "site": 1,
     "listen": 1,
     "send": 1,
+    "fetch": 1,
     "queues": 1,
     "templates": 1,
     "rules": 1,
@@ -50,7 +51,7 @@ SECTIONS: Mapping[str, int] = {
     "workers": 0,
 }
 #: Sections in which a value may stand outside the files.
-_WITH_SECRETS = ("site", "send", "plugins")
+_WITH_SECRETS = ("site", "send", "fetch", "plugins")
 #: The queue of a site that defines none.
 _BUILT_IN = "support"
 
@@ -165,7 +166,14 @@ def _read(path: Path, root: Path, problems: list[Problem]) -> Document | None:
             )
         )
     except OSError as error:
-        problems.append(Problem(file=name, text=f"can't be read: {error.strerror}"))
+        kept_out = isinstance(error, PermissionError)
+        problems.append(
+            Problem(
+                file=name,
+                text=f"can't be read: {error.strerror}",
+                suggestion="let the daemon's group read it" if kept_out else "",
+            )
+        )
     except UnicodeDecodeError as error:
         text = f"octet {error.start + 1} of the file is not UTF-8"
         problems.append(Problem(file=name, text=text, suggestion="save it as UTF-8"))

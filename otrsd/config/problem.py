@@ -64,6 +64,11 @@ class Problem:
     excerpt: str = ""
 
     @property
+    def is_error(self) -> bool:
+        """Tell whether it keeps the configuration from being used."""
+        return self.severity is Severity.ERROR
+
+    @property
     def place(self) -> str:
         """Return ``file:line:column``, as far as it is known."""
         return f"{self.file}:{self.line}:{self.column}" if self.line else self.file

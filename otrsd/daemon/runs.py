@@ -20,7 +20,7 @@ from otrsd.channels.drop import make_drop_folder, write_pipe_json
 from otrsd.channels.ways import pipe_settings, run_receiver
 from otrsd.control import Control, Work
 from otrsd.counters import FOLDER, Counters
-from otrsd.daemon.roles import Role, Run, arrange, postmasters
+from otrsd.daemon.roles import Role, Run, Wanted, arrange, postmasters
 from otrsd.desk.notices import tell_admin
 from otrsd.errors import OtrsdError
 from otrsd.hooks import Hooks
@@ -32,9 +32,10 @@ from otrsd.relay.patience import Patience
 from otrsd.scheduler.timers import Scheduler
 
 
-def roles_of(app: App) -> tuple[Role, ...]:
-    """Return the roles of a node that runs everything."""
-    count = postmasters(app.config.workers, os.cpu_count())
+def roles_of(app: App, wanted: Wanted) -> tuple[Role, ...]:
+    """Return the roles of this node."""
+    alone = wanted.single or wanted.dev
+    count = 1 if alone else postmasters(app.config.workers, os.cpu_count())
     names = [f"postmaster-{n}" for n in range(1, count + 1)]
     work: dict[str, Callable[..., None]] = {
         "receiver": receive,
@@ -49,7 +50,9 @@ def roles_of(app: App) -> tuple[Role, ...]:
     if app.config.send is not None:
         work["mail"] = send_mail
     runs: Mapping[str, Run] = {
-        name: partial(_closing, app, run) for name, run in work.items()
+        name: partial(_closing, app.apart() if wanted.single else app, run)
+        for name, run in work.items()
+        if wanted.has(name)
     }
     return arrange(runs, postmasters=count)
 
@@ -66,15 +69,24 @@ def prepare_state(app: App) -> None:
 
 
 def receive(app: App, control: Control, _predecessor: Work | None) -> None:
-    """Run the ways in: SMTP, LMTP, the drop folder, the submit socket."""
-    counters = counters_of(app, control)
-    run_receiver(app.config, app.spool, control, app.clock, counters)
+    """Run the ways in: SMTP, LMTP, the drop folder, the submit socket, fetching."""
+    run_receiver(
+        app.config,
+        app.spool,
+        control,
+        app.clock,
+        tell=partial(_tell, app),
+        counters=counters_of(app, control),
+    )
 
 
 def carry(
     app: App, control: Control, predecessor: Work | None, *, names: list[str]
 ) -> None:
     """Run one postmaster."""
+    if control.name == names[0]:
+        # After a reload the pipe hears of new addresses only once they are in force.
+        write_pipe_json(app.state / "pipe.json", pipe_settings(app.config))
     if predecessor is not None:
         held = app.spool.worker_died(control.name, predecessor)
         if held:
@@ -93,14 +105,13 @@ def counters_of(app: App, control: Control) -> Counters:
 
 def tell_of_held(app: App, held: Sequence[str]) -> None:
     """Mail the admin that mails killed their worker; that it fails stops nothing."""
+    reason = "a worker died or overran in it, three times"
+    _tell(app, "A mail is held", reason, f"otrsd spool show {held[0]}")
+
+
+def _tell(app: App, what: str, reason: str, look: str) -> None:
     try:
-        tell_admin(
-            app.desk(),
-            app.letterhead(),
-            what="A mail is held",
-            reason="a worker died or overran in it, three times",
-            look=f"otrsd spool show {held[0]}",
-        )
+        tell_admin(app.desk(), app.letterhead(), what=what, reason=reason, look=look)
     except OtrsdError as error:
         structlog.get_logger().warning("admin.not_told", reason=str(error))
 
@@ -150,8 +161,6 @@ def send_mail(app: App, control: Control, _predecessor: Work | None) -> None:
 
 def watch_time(app: App, control: Control, predecessor: Work | None) -> None:
     """Run the scheduler."""
-    # After a reload the pipe hears of new addresses only once they are in force.
-    write_pipe_json(app.state / "pipe.json", pipe_settings(app.config))
     scheduler = Scheduler(
         desk=app.desk(),
         hooks=app.hooks,

@@ -37,6 +37,9 @@ class Who:
     cause: str
 
 
+_CORE = Who(actor="system", cause="otrsd")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewArticle:
     """An article to be."""
@@ -118,14 +121,22 @@ def create(
 
 
 def append(
-    unit: Unit, ticket: Ticket, article: NewArticle, who: Who, *, event: str
+    unit: Unit,
+    ticket: Ticket,
+    article: NewArticle,
+    who: Who,
+    *,
+    event: str,
+    data: Mapping[str, Any] = {},
 ) -> int:
     """Add an article to a ticket; return the article's id.
 
-    ``event``: FollowUp for mail from outside, AddNote, EmailAgent, SystemRequest …
+    ``event``: FollowUp for mail from outside, AddNote, EmailAgent, SystemRequest …;
+    ``data``: what its history row says beside the subject.
     """
     article_id = _add_article(unit, ticket, article)
-    unit.record(_change(ticket, event, who, article_id, {"subject": article.subject}))
+    told = {"subject": article.subject, **data}
+    unit.record(_change(ticket, event, who, article_id, told))
     return article_id
 
 
@@ -170,6 +181,11 @@ def link(unit: Unit, ticket: Ticket, other: Ticket, kind: str, who: Who) -> None
     tickets.add_link(unit.connection, ticket.id, other.id, kind)
     data = {"kind": kind, "other": other.number or other.id}
     unit.record(_change(ticket, "TicketLinkAdd", who, None, data))
+
+
+def join(unit: Unit, ticket: Ticket, addresses: Iterable[str]) -> None:
+    """Let addresses take part in a ticket there is, up to the cap."""
+    _join(unit, ticket, tuple(addresses), fresh=False)
 
 
 def remark(
@@ -317,8 +333,16 @@ def _join(
     if not fresh and addresses:
         there = unit.participants(ticket.id)
     new = [each for each in dict.fromkeys(addresses) if each not in there]
-    for address in new[: max(MAX_PARTICIPANTS - len(there), 0)]:
+    room = max(MAX_PARTICIPANTS - len(there), 0)
+    for address in new[:room]:
         unit.participant_later(ticket.id, address)
+    if new[room:]:
+        # Row O06: agents see the cut.
+        data = {
+            "suppressed": f"{len(new[room:])} participants",
+            "reason": f"a ticket has {MAX_PARTICIPANTS} at most",
+        }
+        unit.record(_change(ticket, "Misc", _CORE, None, data))
 
 
 def _change(

@@ -26,6 +26,22 @@ _MAX_TAG = 100
 _NOT_BY_RULE = frozenset({StateType.MERGED})
 
 
+def priority_of(text: str) -> int | None:
+    """Return the priority that a number or a name means."""
+    word = text.lower()
+    for number, name in PRIORITIES.items():
+        if word in {name, str(number)}:
+            return number
+    return None
+
+
+def state_of(text: str, states: Mapping[str, StateType]) -> str:
+    """Return the state that a name or a type means; empty: there is none."""
+    word = text.lower()
+    by_type = (name for name, kind in states.items() if kind.value == word)
+    return word if word in states else next(by_type, "")
+
+
 @dataclass(slots=True, kw_only=True)
 class Actions:
     """What a rule does, ready to be rendered with the groups of a match."""
@@ -138,18 +154,17 @@ class ActionReader:
         self.actions.queue = node.text
 
     def _priority(self, node: Node) -> None:
-        numbers = {name: number for number, name in PRIORITIES.items()}
-        word = node.text.lower()
-        number = int(word) if word.isascii() and word.isdecimal() else numbers.get(word)
-        if number not in PRIORITIES:
-            hint = did_you_mean(word, numbers) or f"1 to 5, or {', '.join(numbers)}"
+        number = priority_of(node.text)
+        if number is None:
+            names = tuple(PRIORITIES.values())
+            hint = did_you_mean(node.text.lower(), names)
+            hint = hint or f"1 to 5, or {', '.join(names)}"
             self.wrong(node, f"there is no priority '{node.text}'", hint)
         self.actions.priority = number
 
     def _state(self, node: Node) -> None:
         word = node.text.lower()
-        by_type = [n for n, kind in self.states.items() if kind.value == word]
-        state = word if word in self.states else (by_type or [""])[0]
+        state = state_of(word, self.states)
         if not state:
             usable = {n: k for n, k in self.states.items() if k not in _NOT_BY_RULE}
             known = [*usable, *(kind.value for kind in usable.values())]

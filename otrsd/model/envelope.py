@@ -30,8 +30,10 @@ class Envelope:
     received_at: datetime
     #: Whether control header fields (X-Otrsd-*) count (reliability.md §3.3).
     trusted: bool = False
-    #: Profile named by ``pipe --profile``.
+    #: Profile named by ``pipe --profile``; by imap and pop3 the account's name.
     profile: str = ""
+    #: Queue of a mail that names none of ours; empty: the site's default.
+    queue: str = ""
 
     @property
     def order_key(self) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import NoReturn
 
@@ -18,13 +18,14 @@ from otrsd.config.load import recall
 from otrsd.desk.unit import Unit
 from otrsd.errors import NotFoundError
 from otrsd.language.rules import Rules, Tried, compile_rules
+from otrsd.mime.automatic import recognise
 from otrsd.mime.parse import parse
 from otrsd.model.envelope import Envelope
 from otrsd.model.mail import Mail
 from otrsd.model.ticket import Ticket
 from otrsd.model.verdict import Disposition
 from otrsd.postmaster.amend import LEFT_OUT
-from otrsd.postmaster.deliver import Batch, carry
+from otrsd.postmaster.deliver import Batch, carry, dedup_keys
 from otrsd.postmaster.parts import Fate, Postmaster, Screened
 from otrsd.postmaster.screen import screen
 from otrsd.postmaster.trace import Step, steps
@@ -86,8 +87,9 @@ def stored(post: Postmaster, spool_id: str) -> Explanation:
             raise NotFoundError(
                 f"there is no trace of the mail {spool_id}. Try: otrsd spool list"
             )
-        mail = parse(content.read(connection, entry.sha256))
-    envelope = _envelope_of(post, spool_id)
+        octets = content.read(connection, entry.sha256)
+    mail, envelope = parse(octets), _envelope_of(post, spool_id)
+    mail = replace(mail, kind=recognise(mail, envelope, octets).kind)
     snapshot, kept = found
     rules = _rules_of(post, snapshot)
     told = steps(kept)
@@ -143,9 +145,9 @@ def _roll_back() -> NoReturn:
 def _journey(
     post: Postmaster, unit: Unit, screened: Screened
 ) -> tuple[str, Ticket | None]:
-    dedup = screened.mail.dedup_key
     since = unit.at - post.dedup_window
-    known = articles.by_dedup_keys(unit.connection, [dedup] if dedup else [], since)
+    keys = dedup_keys(post, [screened])
+    known = articles.by_dedup_keys(unit.connection, keys, since)
     outcome = carry(post, unit, Batch(known=known), screened)
     ticket = unit.ticket(outcome.ticket_id) if outcome.ticket_id else None
     if outcome.fate is Fate.HELD:

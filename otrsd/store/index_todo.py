@@ -19,6 +19,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from otrsd.store.tables import article, index_todo, meta, ticket
+from otrsd.store.tickets import root
 
 #: Row of ``meta`` with the id that an index remembers as its database's.
 _HOME = "index_home"
@@ -36,6 +37,7 @@ _COLUMNS = (
     article.c.mail,
     ticket.c.number,
     ticket.c.title,
+    ticket.c.merged_into,
 )
 _ARTICLES = sa.select(*_COLUMNS).join(ticket, ticket.c.id == article.c.ticket_id)
 _NEXT = _ARTICLES.where(article.c.id > sa.bindparam("after")).order_by(article.c.id)
@@ -59,6 +61,7 @@ class Text:
     """An article's words, as SQL has them."""
 
     article_id: int
+    #: The ticket that is found by it: another one once its own is merged.
     ticket_id: int
     number: str
     title: str
@@ -97,14 +100,14 @@ def texts(connection: Connection, article_ids: Sequence[int]) -> list[Text]:
     for start in range(0, len(ids), _AT_ONCE):
         some = ids[start : start + _AT_ONCE]
         rows = connection.execute(_ARTICLES.where(article.c.id.in_(some)))
-        found += [_text(row) for row in rows]
+        found += [_text(connection, row) for row in rows.all()]
     return sorted(found, key=lambda text: text.article_id)
 
 
 def texts_after(connection: Connection, after: int, *, limit: int) -> list[Text]:
     """Return the words of the next articles behind ``after``, by id."""
     rows = connection.execute(_NEXT.limit(limit), {"after": after})
-    return [_text(row) for row in rows]
+    return [_text(connection, row) for row in rows.all()]
 
 
 def count_articles(connection: Connection) -> int:
@@ -156,10 +159,11 @@ def give_home(connection: Connection) -> str:
     return found
 
 
-def _text(row: Any) -> Text:
+def _text(connection: Connection, row: Any) -> Text:
+    is_merged = row.merged_into is not None
     return Text(
         article_id=row.id,
-        ticket_id=row.ticket_id,
+        ticket_id=root(connection, row.merged_into) if is_merged else row.ticket_id,
         number=row.number or "",
         title=row.title,
         sender=row.from_text,

@@ -11,6 +11,7 @@ from otrsd.mime.parse import parse
 from otrsd.model.mail import Address
 from otrsd.relay.mail_lane import GIVE_UP, LEASE, PAUSES
 from otrsd.store import content, outbox
+from otrsd.testing import mail_octets
 from tests.relay.conftest import AGENT, KIM, House, Sink
 
 LEE = Address(address="lee@customer.example")
@@ -213,6 +214,24 @@ def test_a_closed_ticket_opens_when_its_answer_was_refused(
     sink.data = "554 5.7.1 Spam"
     opened.run()
     assert opened.site.ticket(ticket_id).state == "open"
+
+
+def test_c8_a_refusal_is_told_on_the_ticket_it_was_merged_into(house: Open, sink: Sink):
+    from otrsd.desk import merging
+
+    opened = house()
+    ticket_id = opened.answer()
+    main_id = opened.site.deliver(mail_octets(Subject="Another")).ticket_id or 0
+    with opened.site.app.desk().unit() as unit:
+        ticket, main = unit.ticket(ticket_id), unit.ticket(main_id)
+        assert ticket is not None
+        assert main is not None
+        merging.merge(unit, ticket, main, AGENT)
+    sink.data = "554 5.7.1 Spam"
+    opened.run()
+    (note,) = notes(opened, main_id)
+    assert "554 5.7.1 Spam" in note
+    assert opened.site.ticket(ticket_id).state == "merged"
 
 
 def test_lost_octets_are_told_and_nothing_is_sent(house: Open, sink: Sink):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from otrsd.channels.intake import Intake
+from otrsd.channels.intake import Intake, NotStoredError
 from otrsd.clock import FakeClock
 from otrsd.errors import SpoolFullError, TemporaryError
 from otrsd.model.envelope import Envelope
@@ -132,4 +132,4 @@ def test_a_mail_that_can_not_be_stored_does_not_refuse_the_others(
         return list(answers)
 
     answers = asyncio.run(run())
-    assert [type(answer) for answer in answers] == [str, TemporaryError, str]
+    assert [type(answer) for answer in answers] == [str, NotStoredError, str]
