@@ -3,15 +3,14 @@
 The order makes it one set: a mail moves from the drop folder to the spool to the desk,
 and each is copied after the one before it. A mail on its way is therefore in at least
 one copy, and where it is in two, its id makes the second a no-op. Each copy by itself
-is a snapshot: SQLite's backup interface, PostgreSQL's pg_dump. Nothing waits for it.
+is a snapshot: SQLite's backup interface, pg_dump, mariadb-dump in one transaction.
+Nothing waits for it.
 """
 
 from __future__ import annotations
 
-import os
 import shutil
 import sqlite3
-import subprocess
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -112,16 +111,13 @@ def _spool(app: App, folder: Path) -> dict[str, Path]:
 
 
 def _desk(app: App, folder: Path) -> dict[str, Path]:
+    from otrsd.cli.servers import server_of
+
     path = app.database.path
     if path is not None:
         copy_sqlite(path, folder / "desk.db")
         return {"state/desk.db": folder / "desk.db"}
-    if app.database.dialect != "postgresql":
-        raise InputError(
-            f"a backup of {app.database.dialect} is not made here: take the server's "
-            "own (mariadb-dump --single-transaction) after a copy of the state folder"
-        )
-    run_postgresql(app, "pg_dump", "--format=custom", f"--file={folder / DUMP}")
+    server_of(app.database.dialect).dump(app.database, folder / DUMP)
     return {DUMP: folder / DUMP}
 
 
@@ -140,33 +136,6 @@ def copy_sqlite(source: Path, target: Path) -> None:
     except sqlite3.Error as error:
         raise TemporaryError(f"{source} can't be copied now: {error}") from error
     target.chmod(0o600)
-
-
-def run_postgresql(app: App, program: str, *arguments: str) -> None:
-    """Run one of PostgreSQL's programs on the desk's database."""
-    url = app.database.url
-    path = shutil.which(program)
-    if path is None:
-        raise InputError(
-            f"{program} is not installed. Try: apt install postgresql-client"
-        )
-    environ = {**os.environ, "PGCONNECT_TIMEOUT": "10"}
-    if url.password:
-        # Never on the command line, where every user can read it.
-        environ["PGPASSWORD"] = str(url.password)
-    plain = url.set(drivername="postgresql", password=None)
-    done = subprocess.run(  # noqa: S603 - PostgreSQL's own program, by its full path
-        [
-            *(path, "--no-owner", "--no-privileges", *arguments),
-            f"--dbname={plain.render_as_string(hide_password=False)}",
-        ],
-        env=environ,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        raise TemporaryError(f"{program} failed: {done.stderr.strip()}")
 
 
 def _copied_rows(folder: Path, before: Mapping[str, int]) -> Mapping[str, int]:

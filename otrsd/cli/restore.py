@@ -23,7 +23,10 @@ from otrsd.errors import InputError
 if TYPE_CHECKING:
     from otrsd.app import App
     from otrsd.cli.archive import Manifest
+    from otrsd.store.engine import Database
 
+#: Names a database in which a dump may be tried.
+SCRATCH = "OTRSD_VERIFY_DATABASE"
 #: Tables that only ever grow: a dump, counted before it was made, has at least these.
 _GROWING = ("ticket", "article", "content", "history", "history_payload")
 
@@ -36,9 +39,10 @@ _GROWING = ("ticket", "article", "content", "history", "history_payload")
 def restore(site: Site, file: Path, folder: Path, *, verify: bool) -> int:
     """Bring the backup FILE back into the empty folder DIR, and prove it.
 
-    A desk in PostgreSQL goes into the database that the restored configuration names,
-    which must be empty. --verify proves a backup without leaving anything behind; of a
-    PostgreSQL desk it proves that the dump is whole, not what is in it.
+    A desk in PostgreSQL or MariaDB goes into the database that the restored
+    configuration names, which must be empty. --verify proves a backup without leaving
+    anything behind; of such a desk it proves that the dump is whole, and what is in it
+    where $OTRSD_VERIFY_DATABASE is the URL of an empty database to try it in.
     """
     if verify:
         with tempfile.TemporaryDirectory(prefix="otrsd-verify-") as made:
@@ -106,73 +110,97 @@ def _make_whole(
     environ = {k: v for k, v in site.environ.items() if k != "OTRSD_STATE"}
     _whole_sqlite(folder / "var/spool.db", "spool", manifest.rows["spool"])
     if verify and manifest.database != "sqlite":
-        _readable_dump(dump)
+        _prove_dump(folder, dump, manifest, environ.get(SCRATCH, ""))
         return
     if verify:
         _prove_copy(folder, manifest)
         return
     app = load(folder / "otrsd.yaml", environ, SystemClock())
     try:
-        if app.database.dialect != manifest.database:
-            raise InputError(
-                f"the backup is of {manifest.database}, and site.database names "
-                f"{app.database.dialect}. Set site.database back"
-            )
+        _same_kind(app.database, manifest, "site.database")
         prepare_state(app)
-        if manifest.database == "postgresql":
-            _load_dump(app, dump)
+        if manifest.database != "sqlite":
+            _load_dump(app.database, dump)
         _prove(app, manifest)
         _index(app)
     finally:
         app.close()
 
 
-def _load_dump(app: App, dump: Path) -> None:
-    from otrsd.cli.backup import run_postgresql
+def _load_dump(database: Database, dump: Path) -> None:
+    from otrsd.cli.servers import server_of
     from otrsd.store import figures
 
-    with app.database.read() as connection:
+    with database.read() as connection:
         there = figures.rows(connection)
     if there:
         raise InputError(
-            f"the database {app.database.url.render_as_string(hide_password=True)} has "
-            "tables already; nothing was loaded. Name an empty one in site.database"
+            f"the database {database.url.render_as_string(hide_password=True)} has "
+            "tables already; nothing was loaded. Name an empty one"
         )
-    run_postgresql(
-        app, "pg_restore", "--exit-on-error", "--single-transaction", str(dump)
-    )
+    server_of(database.dialect).load(database, dump)
+
+
+def _prove_dump(folder: Path, dump: Path, manifest: Manifest, scratch: str) -> None:
+    """Look at a dump; where there is a database to try it in, load it and prove it."""
+    from otrsd.cli.servers import server_of
+    from otrsd.store.engine import Database
+    from otrsd.store.schema import empty, is_empty
+
+    server_of(manifest.database).examine(dump)
+    if not scratch:
+        return
+    database = Database(scratch)
+    _same_kind(database, manifest, f"${SCRATCH}")
+    if not is_empty(database):
+        raise InputError(f"the database of ${SCRATCH} is not empty; nothing was done")
+    try:
+        server_of(database.dialect).load(database, dump)
+        _prove_rows(database, folder / "var", manifest)
+    finally:
+        empty(database)
+        database.close()
+
+
+def _same_kind(database: Database, manifest: Manifest, named_by: str) -> None:
+    kinds = {"mariadb": "mysql"}
+    one, two = database.dialect, manifest.database
+    if kinds.get(one, one) != kinds.get(two, two):
+        raise InputError(
+            f"the backup is of {two}, and {named_by} names {one}. Name one of {two}"
+        )
 
 
 def _prove(app: App, manifest: Manifest) -> None:
     """Compare counts, walk the chain; upgrade what an older otrsd has written."""
-    from otrsd.app import history_key
-    from otrsd.store import figures, history, schema
+    from otrsd.store import schema
 
     if app.database.path is not None:
         _whole_sqlite(app.database.path)
-    with app.database.read() as connection:
-        found = figures.rows(connection)
-        wrong = history.verify(connection, history_key(app.state))
-    _compare(manifest, found)
-    if wrong is not None:
-        raise InputError(f"the history's chain is broken at row {wrong}")
+    _prove_rows(app.database, app.state, manifest)
     schema.upgrade(app.database)
 
 
 def _prove_copy(folder: Path, manifest: Manifest) -> None:
-    from otrsd.app import history_key
-    from otrsd.store import figures, history
     from otrsd.store.engine import Database
 
     path = folder / "var/desk.db"
     _whole_sqlite(path)
     database = Database(f"sqlite:///{path}")
     try:
-        with database.read() as connection:
-            found = figures.rows(connection)
-            wrong = history.verify(connection, history_key(folder / "var"))
+        _prove_rows(database, folder / "var", manifest)
     finally:
         database.close()
+
+
+def _prove_rows(database: Database, state: Path, manifest: Manifest) -> None:
+    """Compare the counts of all tables, and walk the history's chain."""
+    from otrsd.app import history_key
+    from otrsd.store import figures, history
+
+    with database.read() as connection:
+        found = figures.rows(connection)
+        wrong = history.verify(connection, history_key(state))
     _compare(manifest, found)
     if wrong is not None:
         raise InputError(f"the history's chain is broken at row {wrong}")
@@ -204,12 +232,6 @@ def _whole_sqlite(path: Path, table: str = "", rows: int = 0) -> None:
         connection.close()
     if said != "ok" or found != rows:
         raise InputError(f"{path.name} of the backup is damaged: {said}, {found} rows")
-
-
-def _readable_dump(dump: Path) -> None:
-    with dump.open("rb") as file:
-        if file.read(5) != b"PGDMP":
-            raise InputError(f"{dump.name} is no dump of PostgreSQL")
 
 
 def _index(app: App) -> None:

@@ -84,6 +84,22 @@ def upgrade(database: Database) -> SchemaStatus:
     return before
 
 
+def is_empty(database: Database) -> bool:
+    """Tell whether there is no table at all, of whomever."""
+    with database.read() as connection:
+        return not sa.inspect(connection).get_table_names()
+
+
+def empty(database: Database) -> None:
+    """Remove every table: of a database that was empty, and filled to try a dump."""
+    with database.write() as connection:
+        everything = sa.MetaData()
+        everything.reflect(connection)
+        everything.drop_all(connection)
+        if connection.dialect.name == "postgresql":
+            connection.execute(sa.text("DROP FUNCTION IF EXISTS history_append_only()"))
+
+
 def _sweep(connection: Connection) -> None:
     """Remove what a killed first step left where DDL commits by itself."""
     there = set(sa.inspect(connection).get_table_names())

@@ -252,6 +252,18 @@ def test_S21_gone_before_the_end_of_data_stores_nothing(visit: Visit):
     visit(story, listener={"max_connections_per_peer": 1})
 
 
+def test_S21_gone_before_the_354_stores_nothing(visit: Visit):
+    async def story(house: House) -> None:
+        client = await house.connect()
+        await client.say("EHLO c", "MAIL FROM:<a@b.example>")
+        client.send(b"RCPT TO:<support@desk.example>\r\nDATA\r\n")
+        client.reset()
+        await no_session_left(house)
+        assert house.kept.mails == []
+
+    visit(story, listener={"max_connections_per_peer": 1})
+
+
 def test_S21_gone_after_the_final_dot_stores_once(visit: Visit):
     async def story(house: House) -> None:
         house.kept.hold = asyncio.Event()
@@ -297,6 +309,25 @@ def test_S22_a_commit_longer_than_every_limit_is_answered(visit: Visit):
         assert len(house.kept.mails) == 1
 
     visit(story, command_seconds=0.1, session_seconds=0.2, data_window=0.1)
+
+
+def test_S22_who_gives_up_during_the_commit_and_comes_again_is_stored_each_time(
+    visit: Visit,
+):
+    async def story(house: House) -> None:
+        house.kept.hold = asyncio.Event()
+        client = await house.connect()
+        sending = asyncio.ensure_future(client.mail(MAIL))
+        await house.kept.entered.wait()
+        client.reset()
+        await asyncio.wait([sending])
+        sending.exception()
+        house.kept.hold.set()
+        again = await house.connect(peer=LOCAL)
+        assert (await again.mail(MAIL)).startswith("250 2.0.0 ID2")
+        assert len(house.kept.mails) == 2
+
+    visit(story, command_seconds=0.1, session_seconds=5.0)
 
 
 def test_S26_a_greeting_name_can_not_forge_a_log_line(visit: Visit):

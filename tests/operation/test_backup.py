@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
-import subprocess
 import tarfile
 import threading
 import uuid
@@ -14,6 +14,9 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+
+from otrsd.cli.servers import server_of
+from otrsd.errors import InputError
 
 # Whole daemons, or terminals: not for the quick round.
 pytestmark = pytest.mark.slow
@@ -135,48 +138,78 @@ def test_damaged_backup_is_refused(filled: Any, tmp_path: Path, damage: str) -> 
     assert not (tmp_path / "out").exists()
 
 
-SERVER = os.environ.get(
-    "OTRSD_TEST_POSTGRESQL", "postgresql+psycopg://postgres@127.0.0.1/test"
+#: Kind of server → its variable, its usual URL, the program that dumps it.
+SERVERS = {
+    "postgresql": (
+        "OTRSD_TEST_POSTGRESQL",
+        "postgresql+psycopg://postgres@127.0.0.1/test",
+        "pg_dump",
+    ),
+    "mariadb": (
+        "OTRSD_TEST_MARIADB",
+        "mysql+pymysql://root@127.0.0.1/test",
+        "mariadb-dump",
+    ),
+}
+
+
+@pytest.fixture(
+    params=[pytest.param(kind, marks=getattr(pytest.mark, kind)) for kind in SERVERS]
 )
-
-
-@pytest.fixture
-def databases() -> Iterator[list[str]]:
-    """Give the URLs of two empty databases on the server."""
-    server = sa.create_engine(SERVER, isolation_level="AUTOCOMMIT")
-    names = [f"otrsd_{uuid.uuid4().hex[:12]}" for _ in range(2)]
+def databases(request: pytest.FixtureRequest) -> Iterator[list[str]]:
+    """Give the URLs of three empty databases on a server."""
+    variable, usual, program = SERVERS[request.param]
+    url = os.environ.get(variable, usual)
+    if shutil.which(program) is None:
+        pytest.skip(f"{program} is not installed")
+    server = sa.create_engine(url, isolation_level="AUTOCOMMIT")
+    names = [f"otrsd_{uuid.uuid4().hex[:12]}" for _ in range(3)]
     try:
         with server.connect() as connection:
             for name in names:
                 connection.execute(sa.text(f"CREATE DATABASE {name}"))
     except sa.exc.DBAPIError:
         server.dispose()
-        pytest.skip(f"no PostgreSQL server at {SERVER} (set OTRSD_TEST_POSTGRESQL)")
-    yield [str(sa.make_url(SERVER).set(database=name)) for name in names]
+        pytest.skip(f"no server at {url} (set {variable})")
+    yield [
+        sa.make_url(url).set(database=name).render_as_string(hide_password=False)
+        for name in names
+    ]
+    force = " WITH (FORCE)" if request.param == "postgresql" else ""
     with server.connect() as connection:
         for name in names:
-            connection.execute(sa.text(f"DROP DATABASE {name} WITH (FORCE)"))
+            connection.execute(sa.text(f"DROP DATABASE {name}{force}"))
     server.dispose()
 
 
-@pytest.mark.slow
-@pytest.mark.postgresql
-def test_desk_in_postgresql(site: Any, tmp_path: Path, databases: list[str]) -> None:
-    if subprocess.run(["which", "pg_dump"], check=False).returncode:
-        pytest.skip("pg_dump is not installed")
+def test_desk_on_a_server(site: Any, tmp_path: Path, databases: list[str]) -> None:
     (site.folder / "config/05-db.yaml").write_text("site: {database: {$env: DESK}}\n")
     site.start(DESK=databases[0])
-    site.send("sailing in Postgres")
-    site.until(lambda: _titles(site, databases[0]) == ["sailing in Postgres"])
+    site.send("sailing on a server")
+    site.until(lambda: _titles(site, databases[0]) == ["sailing on a server"])
     file, there = tmp_path / "b.tar", tmp_path / "there"
     made = site.otrsd("backup", str(file), DESK=databases[0])
     assert made.returncode == 0, made.stderr
+    for scratch, code in ((databases[0], 1), (databases[2], 0), (databases[2], 0)):
+        tried = site.otrsd(
+            *("restore", "--verify", str(file)),
+            here=False,
+            OTRSD_VERIFY_DATABASE=scratch,
+        )
+        assert tried.returncode == code, tried.stderr
     full = site.otrsd("restore", str(file), str(there), here=False, DESK=databases[0])
     assert (full.returncode, "has tables already" in full.stderr) == (1, True)
     assert list(there.iterdir()) == []
     done = site.otrsd("restore", str(file), str(there), here=False, DESK=databases[1])
     assert done.returncode == 0, done.stderr
-    assert _titles(site, databases[1], there) == ["sailing in Postgres"]
+    assert _titles(site, databases[1], there) == ["sailing on a server"]
+
+
+def test_a_cut_dump_is_no_dump(tmp_path: Path) -> None:
+    dump = tmp_path / "desk.dump"
+    dump.write_text("-- MariaDB dump 10.19\nINSERT INTO ticket VALUES (1")
+    with pytest.raises(InputError, match="no whole dump"):
+        server_of("mysql").examine(dump)
 
 
 def _titles(site: Any, database: str, folder: Path | None = None) -> list[str]:
