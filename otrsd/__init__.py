@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from otrsd.config.models import Duration, Names, QueueName
     from otrsd.config.settings import Settings
     from otrsd.hookspecs import hookimpl
+    from otrsd.model.auth import Auth
     from otrsd.model.changes import (
         THIS_TICKET,
         Changes,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 #: Public name → the module it lives in.
 _HOMES = {
     "Address": "otrsd.model.mail",
+    "Auth": "otrsd.model.auth",
     "Changes": "otrsd.model.changes",
     "Disposition": "otrsd.model.verdict",
     "Draft": "otrsd.model.changes",
@@ -55,6 +57,7 @@ _HOMES = {
 __all__ = [
     "THIS_TICKET",
     "Address",
+    "Auth",
     "Changes",
     "Disposition",
     "Draft",

@@ -26,12 +26,16 @@ from otrsd.errors import ConfigError
 from otrsd.hooks import Hooks, load_plugins
 from otrsd.language.letters import Letters, compile_letters
 from otrsd.language.rules import Rules, compile_rules
+from otrsd.mime.dns import Resolver
+from otrsd.mime.sender_checks import SenderChecks
 from otrsd.postmaster.parts import Postmaster
+from otrsd.postmaster.senders import Senders
 from otrsd.relay.submission import Smarthost
 from otrsd.search.whoosh import WhooshIndex
 from otrsd.spool import Spool
 from otrsd.spool.room import Floors
 from otrsd.store.engine import Database
+from otrsd.trust import Trust
 
 #: Octets of a key of ours.
 KEY_OCTETS = 32
@@ -122,9 +126,23 @@ class App:
             ticket_hook=config.site.ticket_hook,
             trash_keep=config.trash.keep,
             letterhead=self.letterhead(),
+            senders=self.senders(),
             snapshot=config.snapshot,
             files=config.files,
         )
+
+    def senders(self) -> Senders:
+        """Return whose word counts about a mail's sender."""
+        site, smtp = self.config.site, self.config.listen.smtp
+        own = None
+        if site.check_senders:
+            checks = SenderChecks(
+                Resolver(self.clock).within,
+                smtp.trusted_cidr if smtp is not None else (),
+            )
+            own = checks.check
+        mode = site.authserv_position if site.authserv_id else "none"
+        return Senders(trust=Trust(mode=mode, mx=site.authserv_id), own=own)
 
     def close(self) -> None:
         """Close what this process has opened."""

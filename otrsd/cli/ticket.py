@@ -163,6 +163,7 @@ def _article(n: int, article: Article, mail: Mapping[str, Any]) -> dict[str, Any
         **asdict(article),
         "attachments": mail.get("parts", []),
         "defects": mail.get("defects", []),
+        "auth": mail.get("auth", {}),
     }
 
 
@@ -204,12 +205,20 @@ def _print_article(article: Mapping[str, Any], zone: ZoneInfo) -> None:
         ("subject", article["subject"]),
         *(("attached", each) for each in attached),
         ("defects", "; ".join(article["defects"])),
+        ("sender", _proved(article["auth"])),
     )
     print_facts(facts, zone, indent="   ")
     text = article["text"].strip("\n")
     if text:
         click.echo()
         say(text)
+
+
+def _proved(auth: Mapping[str, Any]) -> str:
+    from otrsd.model.auth import Auth
+
+    found = Auth.from_plain(auth)
+    return "; ".join(each for each in (str(found), *found.notes) if each)
 
 
 def _attachment(part: Mapping[str, Any]) -> str:

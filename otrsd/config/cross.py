@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterator, Mapping
+from importlib.util import find_spec
 
 from otrsd.config.models import Config
 from otrsd.config.problem import Problem, did_you_mean
@@ -27,6 +28,7 @@ def check_cross(config: Config, sections: Mapping[str, Node]) -> Iterator[Proble
     yield from _listeners(config, sections)
     yield from _sending(config, sections)
     yield from _admin(config, sections)
+    yield from _packages(config, sections)
 
 
 def _at(sections: Mapping[str, Node], *path: str) -> Node | None:
@@ -152,4 +154,14 @@ def _admin(config: Config, sections: Mapping[str, Node]) -> Iterator[Problem]:
         yield node.problem(
             "'site.admin' is the address of a queue: such mails would make tickets",
             "name the mailbox of a person",
+        )
+
+
+def _packages(config: Config, sections: Mapping[str, Node]) -> Iterator[Problem]:
+    node = _at(sections, "site", "check_senders")
+    lacking = [name for name in ("dkim", "spf", "dns") if find_spec(name) is None]
+    if node is not None and config.site.check_senders and lacking:
+        yield node.problem(
+            f"'site.check_senders' needs what is not installed: {', '.join(lacking)}",
+            "try: pip install 'otrsd[auth]', or let your MTA check (site.authserv_id)",
         )

@@ -78,6 +78,14 @@ class Site(Model):
     #: Where set, our mails carry a token in the reply address
     #: (``support+r.NUMBER.TOKEN@…``); the MTA must deliver extended addresses.
     recipient_delimiter: Literal["", "+", "-", "_", "="] = ""
+    #: Names under which our own MTA writes Authentication-Results, which must also be
+    #: those in ``by`` of its Received fields; empty: nobody's are believed.
+    authserv_id: Names = ()
+    #: ``above-received``: its fields count above its Received. ``stripped``: wherever
+    #: they stand, because it removes a sender's own first.
+    authserv_position: Literal["above-received", "stripped"] = "above-received"
+    #: Check SPF, DKIM, DMARC and ARC ourselves where our MTA has said nothing.
+    check_senders: Annotated[bool, Strict()] = False
     #: SQLAlchemy URL; empty: SQLite in the state folder. Never part of a repr.
     database: Annotated[str, Field(repr=False)] = ""
 

@@ -14,11 +14,16 @@ from otrsd.config.yaml import Node
 from otrsd.language.regex import PatternError, prepare
 from otrsd.language.short import address_test, glob_test
 from otrsd.language.tree import ALWAYS, Not, Op, Test, Tree, both, either
+from otrsd.model.auth import METHODS, Said
 
 #: Fields whose values are addresses.
 ADDRESSES = ("from", "to", "cc", "envelope.from", "envelope.to")
 #: Fields whose values are text.
 TEXTS = ("subject", "body")
+#: Fields whose value is one of a few words.
+WORDS: Mapping[str, tuple[str, ...]] = {
+    f"auth.{method}": tuple(Said) for method in METHODS
+}
 #: What ``has:`` can ask for.
 HAS = ("attachment",)
 _HEADER = "header."
@@ -76,11 +81,11 @@ class Conditions:
                 return True
             self._wrong(key, f"'{key.text}' names no header field")
             return False
-        known = [*ADDRESSES, *TEXTS, *self.match_fields]
+        known = [*ADDRESSES, *TEXTS, *WORDS, *self.match_fields]
         if name in known:
             return True
         near = did_you_mean(name, [*known, *_JOINS, "has"])
-        hint = near or "fields: from, to, cc, subject, body, header.NAME …"
+        hint = near or "fields: from, to, cc, subject, body, auth.dkim, header.NAME …"
         self._wrong(key, f"unknown field '{key.text}'", hint)
         return False
 
@@ -122,8 +127,17 @@ class Conditions:
             return ALWAYS
         if value.text.startswith("/"):
             return self._pattern(name, value)
+        if name in WORDS:
+            return self._word(name, value)
         short = address_test if name in ADDRESSES else _text_test
         return short(name, value.text)
+
+    def _word(self, name: str, value: Node) -> Tree:
+        """Read one of a few words."""
+        if value.text not in WORDS[name]:
+            hint = did_you_mean(value.text, WORDS[name]) or ", ".join(WORDS[name])
+            self._wrong(value, f"'{name}' is never '{value.text}'", hint)
+        return Test(field=name, op=Op.EQUALS, value=value.text)
 
     def _operators(self, name: str, value: Node) -> Tree:
         parts: list[Tree] = []

@@ -122,6 +122,10 @@ _READERS: Mapping[str, Callable[[Mail, Envelope], tuple[str, ...]]] = {
     "envelope.from": lambda _, envelope: (envelope.mail_from,),
     "envelope.to": lambda _, envelope: envelope.rcpt_tos,
     "has": lambda mail, _: _has(mail),
+    "auth.dkim": lambda mail, _: (mail.auth.dkim,),
+    "auth.spf": lambda mail, _: (mail.auth.spf,),
+    "auth.dmarc": lambda mail, _: (mail.auth.dmarc,),
+    "auth.arc": lambda mail, _: (mail.auth.arc,),
 }
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from otrsd.model.auth import Auth
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Address:
@@ -90,6 +92,8 @@ class Mail:
     #: Equal for two copies of the same mail: sha256 over Message-ID, From, Date,
     #: Subject and body; empty without an own Message-ID (never a duplicate).
     dedup_key: str = ""
+    #: What is proved about the sender; the postmaster adds it to what was parsed.
+    auth: Auth = Auth()  # noqa: RUF009 - a frozen value
 
     def header(self, name: str) -> str | None:
         """Return the first field called ``name``, ``None`` if there is none."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import NoReturn
 
@@ -19,6 +19,7 @@ from otrsd.desk.unit import Unit
 from otrsd.errors import NotFoundError
 from otrsd.language.rules import Rules, Tried, compile_rules
 from otrsd.mime.parse import parse
+from otrsd.model.auth import Auth
 from otrsd.model.envelope import Envelope
 from otrsd.model.mail import Mail
 from otrsd.model.ticket import Ticket
@@ -87,6 +88,9 @@ def stored(post: Postmaster, spool_id: str) -> Explanation:
                 f"there is no trace of the mail {spool_id}. Try: otrsd spool list"
             )
         mail = parse(content.read(connection, entry.sha256))
+        facts = articles.facts(connection, entry.article_id or 0)
+    auth = Auth.from_plain(facts["auth"]) if "auth" in facts else None
+    mail = replace(mail, auth=auth or post.senders.told(mail))
     envelope = _envelope_of(post, spool_id)
     snapshot, kept = found
     rules = _rules_of(post, snapshot)

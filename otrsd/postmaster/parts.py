@@ -6,16 +6,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
-from typing import Protocol
+from typing import Any, Protocol
 
 from otrsd.desk.letterhead import Letterhead
 from otrsd.desk.unit import Desk
 from otrsd.hooks import Hooks
 from otrsd.language.rules import Rules
 from otrsd.mime.automatic import Recognised
+from otrsd.model.auth import Auth
 from otrsd.model.mail import Mail
 from otrsd.model.ticket import Ticket
 from otrsd.model.verdict import Disposition, Verdict
+from otrsd.postmaster.senders import Senders
 from otrsd.postmaster.trace import Trace
 from otrsd.spool import Claimed
 
@@ -50,6 +52,8 @@ class Postmaster:
     trash_keep: timedelta = timedelta(days=30)
     #: How this site writes; ``None``: it never does, and knows no token of its own.
     letterhead: Letterhead | None = None
+    #: Whose word counts about a mail's sender.
+    senders: Senders = Senders()  # noqa: RUF009 - a frozen value
     #: The configuration's name in traces, and its files.
     snapshot: str = ""
     files: Mapping[str, str] = field(default_factory=dict)
@@ -74,6 +78,16 @@ class Screened:
     #: ``screen_mail`` plugins that gave no verdict, with the reason.
     unscreened: Mapping[str, str] = field(default_factory=dict)
     trace: Trace
+
+    @property
+    def auth(self) -> Auth:
+        """Return what is proved about the sender."""
+        return self.mail.auth
+
+    def facts(self) -> dict[str, Any]:
+        """Return what the checks found, as the article keeps it; mostly nothing."""
+        auth = self.mail.auth.plain()
+        return {"auth": auth} if auth else {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -30,6 +30,7 @@ def screen(
     mail = parse(claimed.content)
     if mail.defects:
         trace.note("parse", "otrsd", "; ".join(mail.defects))
+    mail = _proved(post, claimed, mail, trace)
     recognised = recognise(mail, envelope, claimed.content)
     if not recognised.is_human:
         trace.note("parse", "otrsd", f"{recognised.kind}: {recognised.mark}")
@@ -50,6 +51,18 @@ def screen(
         trace.note("screen", "otrsd", f"hold: {verdict.reason}")
         return replace(screened, verdict=verdict)
     return _judged(post, screened)
+
+
+def _proved(post: Postmaster, claimed: Claimed, mail: Mail, trace: Trace) -> Mail:
+    """Add what is proved about the sender."""
+    auth = post.senders.auth(mail, claimed.envelope, claimed.content)
+    if auth is mail.auth or auth == mail.auth:
+        return mail
+    if auth.by:
+        trace.note("screen", "otrsd", f"sender: {auth}")
+    for note in auth.notes:
+        trace.note("screen", "otrsd", note)
+    return replace(mail, auth=auth)
 
 
 def _judged(post: Postmaster, screened: Screened) -> Screened:

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from otrsd.config.load import Examined
 from otrsd.config.models import Listener, Plugins, Queue, Send, Site, Spool, Trash
 from otrsd.language.actions import _SETTINGS
-from otrsd.language.conditions import ADDRESSES, TEXTS
+from otrsd.language.conditions import ADDRESSES, TEXTS, WORDS
 from otrsd.language.letters import NAMES, compile_letters
 from otrsd.language.query import FIELDS, parse_query
 from otrsd.language.rules import compile_rules
@@ -23,11 +23,13 @@ from otrsd.language.tree import each_test
 PAGE = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text()
 EXAMPLES = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
 HOWTO = (Path(__file__).parents[2] / "docs" / "howto" / "send.md").read_text()
+SENDERS = (Path(__file__).parents[2] / "docs" / "howto" / "senders.md").read_text()
+ON_SENDERS = re.findall(r"```yaml\n(.*?)```", SENDERS, re.DOTALL)
 ON_SENDING = re.findall(r"```yaml\n(.*?)```", HOWTO, re.DOTALL)
 SEARCHES = re.findall(r"```text\n(.*?)```", PAGE, re.DOTALL)[0].splitlines()
 
 
-@pytest.mark.parametrize("text", [*EXAMPLES, *ON_SENDING])
+@pytest.mark.parametrize("text", [*EXAMPLES, *ON_SENDING, *ON_SENDERS])
 def test_each_example_is_a_site_without_a_problem(
     text: str, site: Callable[..., Examined]
 ) -> None:
@@ -66,6 +68,6 @@ def test_each_key_is_in_the_example(model: type[BaseModel]) -> None:
     assert [key for key in keys if f"{key}:" not in EXAMPLES[0]] == []
 
 
-@pytest.mark.parametrize("names", [ADDRESSES, TEXTS, _SETTINGS, FIELDS])
+@pytest.mark.parametrize("names", [ADDRESSES, TEXTS, WORDS, _SETTINGS, FIELDS])
 def test_each_word_of_the_language_is_explained(names: Any) -> None:
     assert [name for name in names if f"`{name}`" not in PAGE] == []
