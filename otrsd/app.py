@@ -70,6 +70,7 @@ class App:
             node=socket.gethostname()[:64],
             key=history_key(self.state),
             observers=self.hooks.plugins_with("on_event"),
+            reads_attachments=site.read_attachments,
         )
 
     def letterhead(self) -> Letterhead:

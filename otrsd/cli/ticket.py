@@ -135,10 +135,11 @@ def _mail_of(app: App, found: Ticket, n: int) -> bytes:
 
 def _whole(app: App, found: Ticket) -> dict[str, Any]:
     """Return all that is shown of a ticket, as ``--json`` prints it."""
-    from otrsd.store import articles, tickets
+    from otrsd.store import articles, part_text, tickets
 
     with app.database.read() as connection:
         all_of_it = articles.of_ticket(connection, found.id)
+        words = part_text.of_ticket(connection, found.id)
         mails = articles.mails_of_ticket(connection, found.id)
         links = [
             {"number": other.number, "title": other.title, "kind": kind}
@@ -151,17 +152,26 @@ def _whole(app: App, found: Ticket) -> dict[str, Any]:
         "participants": people,
         "links": links,
         "articles": [
-            _article(n, each, mails.get(each.id, {}))
+            _article(n, each, mails.get(each.id, {}), words)
             for n, each in enumerate(all_of_it, start=1)
         ],
     }
 
 
-def _article(n: int, article: Article, mail: Mapping[str, Any]) -> dict[str, Any]:
+def _article(
+    n: int,
+    article: Article,
+    mail: Mapping[str, Any],
+    words: Mapping[tuple[int, str], tuple[int, str]],
+) -> dict[str, Any]:
+    attachments = []
+    for part in mail.get("parts", []):
+        characters, reason = words.get((article.id, part["path"]), (0, ""))
+        attachments.append({**part, "characters": characters, "unread": reason})
     return {
         "n": n,
         **asdict(article),
-        "attachments": mail.get("parts", []),
+        "attachments": attachments,
         "defects": mail.get("defects", []),
         "auth": mail.get("auth", {}),
     }
@@ -224,7 +234,11 @@ def _proved(auth: Mapping[str, Any]) -> str:
 def _attachment(part: Mapping[str, Any]) -> str:
     name = part.get("name") or "(no name)"
     kind, size = part.get("type", ""), octets_text(part.get("size", 0))
-    return f"{name}, {kind}, {size}, part {part.get('path', '')}"
+    where = f"{name}, {kind}, {size}, part {part.get('path', '')}"
+    if part["unread"]:
+        return f"{where}, not searchable: {part['unread']}"
+    read = f", {part['characters']:,} characters of text" if part["characters"] else ""
+    return f"{where}{read}"
 
 
 def _told(row: HistoryRow) -> str:

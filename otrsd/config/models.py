@@ -86,6 +86,8 @@ class Site(Model):
     authserv_position: Literal["above-received", "stripped"] = "above-received"
     #: Check SPF, DKIM, DMARC and ARC ourselves where our MTA has said nothing.
     check_senders: Annotated[bool, Strict()] = False
+    #: Read the words of attachments (PDF, Office, text), so that searches find them.
+    read_attachments: Annotated[bool, Strict()] = True
     #: SQLAlchemy URL; empty: SQLite in the state folder. Never part of a repr.
     database: Annotated[str, Field(repr=False)] = ""
 
