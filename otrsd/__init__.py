@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from otrsd.model.envelope import Envelope
     from otrsd.model.event import Event
     from otrsd.model.mail import Address, HeaderField, Mail, Part
+    from otrsd.model.seal import Seal
     from otrsd.model.ticket import StateType, Ticket
     from otrsd.model.verdict import Disposition, Verdict
     from otrsd.trust import Match, Trust
@@ -44,6 +45,7 @@ _HOMES = {
     "Part": "otrsd.model.mail",
     "PluginState": "otrsd.model.changes",
     "QueueName": "otrsd.config.models",
+    "Seal": "otrsd.model.seal",
     "Settings": "otrsd.config.settings",
     "StateType": "otrsd.model.ticket",
     "THIS_TICKET": "otrsd.model.changes",
@@ -71,6 +73,7 @@ __all__ = [
     "Part",
     "PluginState",
     "QueueName",
+    "Seal",
     "Settings",
     "StateType",
     "Ticket",

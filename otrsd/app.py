@@ -30,6 +30,7 @@ from otrsd.mime.dns import Resolver
 from otrsd.mime.sender_checks import SenderChecks
 from otrsd.postmaster.parts import Postmaster
 from otrsd.postmaster.senders import Senders
+from otrsd.postmaster.unseal import Keys, Unsealer
 from otrsd.relay.submission import Smarthost
 from otrsd.search.whoosh import WhooshIndex
 from otrsd.spool import Spool
@@ -128,6 +129,7 @@ class App:
             trash_keep=config.trash.keep,
             letterhead=self.letterhead(),
             senders=self.senders(),
+            unsealer=self.unsealer(),
             snapshot=config.snapshot,
             files=config.files,
         )
@@ -144,6 +146,21 @@ class App:
             own = checks.check
         mode = site.authserv_position if site.authserv_id else "none"
         return Senders(trust=Trust(mode=mode, mx=site.authserv_id), own=own)
+
+    def unsealer(self) -> Unsealer:
+        """Return what verifies and decrypts with this site's keys."""
+        crypto, root = self.config.crypto, self.config.root
+
+        def path(name: str) -> str:
+            return str(root / name) if name else ""
+
+        return Unsealer(
+            Keys(
+                smime_keys=tuple(path(each) for each in crypto.smime_keys),
+                smime_ca=path(crypto.smime_ca),
+                pgp_home=path(crypto.pgp_home),
+            )
+        )
 
     def close(self) -> None:
         """Close what this process has opened."""

@@ -174,6 +174,7 @@ def _article(
         "attachments": attachments,
         "defects": mail.get("defects", []),
         "auth": mail.get("auth", {}),
+        "seal": mail.get("seal", {}),
     }
 
 
@@ -216,6 +217,7 @@ def _print_article(article: Mapping[str, Any], zone: ZoneInfo) -> None:
         *(("attached", each) for each in attached),
         ("defects", "; ".join(article["defects"])),
         ("sender", _proved(article["auth"])),
+        ("sealed", _sealed(article["seal"])),
     )
     print_facts(facts, zone, indent="   ")
     text = article["text"].strip("\n")
@@ -229,6 +231,12 @@ def _proved(auth: Mapping[str, Any]) -> str:
 
     found = Auth.from_plain(auth)
     return "; ".join(each for each in (str(found), *found.notes) if each)
+
+
+def _sealed(seal: Mapping[str, Any]) -> str:
+    from otrsd.model.seal import Seal
+
+    return str(Seal.from_plain(seal))
 
 
 def _attachment(part: Mapping[str, Any]) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
+from shutil import which
 
 from otrsd.config.models import Config
 from otrsd.config.problem import Problem, did_you_mean
@@ -29,6 +30,7 @@ def check_cross(config: Config, sections: Mapping[str, Node]) -> Iterator[Proble
     yield from _sending(config, sections)
     yield from _admin(config, sections)
     yield from _packages(config, sections)
+    yield from _keys(config, sections)
 
 
 def _at(sections: Mapping[str, Node], *path: str) -> Node | None:
@@ -165,3 +167,25 @@ def _packages(config: Config, sections: Mapping[str, Node]) -> Iterator[Problem]
             f"'site.check_senders' needs what is not installed: {', '.join(lacking)}",
             "try: pip install 'otrsd[auth]', or let your MTA check (site.authserv_id)",
         )
+
+
+def _keys(config: Config, sections: Mapping[str, Node]) -> Iterator[Problem]:
+    """Files of keys must be there, and so must the program that uses them."""
+    crypto = config.crypto
+    wanted = (
+        ("smime_keys", crypto.smime_keys, "openssl"),
+        ("smime_ca", (crypto.smime_ca,), "openssl"),
+        ("pgp_home", (crypto.pgp_home,), "gpg"),
+    )
+    for key, names, program in wanted:
+        node = _at(sections, "crypto", key)
+        if node is None or not any(names):
+            continue
+        for name in names:
+            if not (config.root / name).exists():
+                yield node.problem(f"'crypto.{key}': there is no {config.root / name}")
+        if which(program) is None:
+            yield node.problem(
+                f"'crypto.{key}' needs {program}, which is not installed",
+                f"try: apt install {'gnupg' if program == 'gpg' else program}",
+            )

@@ -180,6 +180,17 @@ class Send(Model):
     hostname: Annotated[str, AfterValidator(values.host_or_none)] = ""
 
 
+class Crypto(Model):
+    """Keys for S/MIME and PGP mail that comes in; paths count from ``otrsd.yaml``."""
+
+    #: PEM files, each with a private key without passphrase and its certificate.
+    smime_keys: Names = ()
+    #: PEM file of the authorities whose signers are known; empty: none is.
+    smime_ca: str = ""
+    #: Home folder of GnuPG: our secret keys, and the public ones of who is known.
+    pgp_home: str = ""
+
+
 class Trash(Model):
     """How long discarded mails can be restored."""
 
@@ -227,6 +238,7 @@ class Config(Model):
     #: Rule name → located raw value, in order.
     rules: Mapping[str, Node] = {}
     plugins: Plugins = Plugins()
+    crypto: Crypto = Crypto()
     trash: Trash = Trash()
     spool: Spool = Spool()
     #: Postmaster processes; 0: as many as fit this machine.

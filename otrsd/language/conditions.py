@@ -25,7 +25,7 @@ WORDS: Mapping[str, tuple[str, ...]] = {
     f"auth.{method}": tuple(Said) for method in METHODS
 }
 #: What ``has:`` can ask for.
-HAS = ("attachment",)
+HAS = ("attachment", "encryption", "signature")
 _HEADER = "header."
 _HEADER_NAME = re.compile(r"[!-9;-~]+")
 _JOINS = ("all", "any", "not")

@@ -99,7 +99,12 @@ def _shown(mailboxes: Iterable[Address]) -> tuple[str, ...]:
 
 
 def _has(mail: Mail) -> tuple[str, ...]:
-    return ("attachment",) if any(p.is_attachment for p in mail.parts) else ()
+    there = (
+        ("attachment", any(part.is_attachment for part in mail.parts)),
+        ("encryption", bool(mail.seal.encrypted)),
+        ("signature", mail.seal.signed == "valid"),
+    )
+    return tuple(name for name, is_there in there if is_there)
 
 
 def _bodies(mail: Mail) -> tuple[str, ...]:

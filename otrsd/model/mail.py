@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from otrsd.model.auth import Auth
+from otrsd.model.seal import Seal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +95,8 @@ class Mail:
     dedup_key: str = ""
     #: What is proved about the sender; the postmaster adds it to what was parsed.
     auth: Auth = Auth()  # noqa: RUF009 - a frozen value
+    #: Its signature and encryption; likewise.
+    seal: Seal = Seal()  # noqa: RUF009 - a frozen value
 
     def header(self, name: str) -> str | None:
         """Return the first field called ``name``, ``None`` if there is none."""

@@ -22,6 +22,7 @@ from otrsd.mime.parse import parse
 from otrsd.model.auth import Auth
 from otrsd.model.envelope import Envelope
 from otrsd.model.mail import Mail
+from otrsd.model.seal import Seal
 from otrsd.model.ticket import Ticket
 from otrsd.model.verdict import Disposition
 from otrsd.postmaster.amend import LEFT_OUT
@@ -89,8 +90,12 @@ def stored(post: Postmaster, spool_id: str) -> Explanation:
             )
         mail = parse(content.read(connection, entry.sha256))
         facts = articles.facts(connection, entry.article_id or 0)
+        article = articles.by_id(connection, entry.article_id or 0)
     auth = Auth.from_plain(facts["auth"]) if "auth" in facts else None
-    mail = replace(mail, auth=auth or post.senders.told(mail))
+    seal = Seal.from_plain(facts.get("seal", {}))
+    mail = replace(mail, auth=auth or post.senders.told(mail), seal=seal)
+    if seal.encrypted == "opened" and article is not None:
+        mail = replace(mail, text=article.text, html="")
     envelope = _envelope_of(post, spool_id)
     snapshot, kept = found
     rules = _rules_of(post, snapshot)

@@ -15,10 +15,12 @@ from otrsd.language.rules import Rules
 from otrsd.mime.automatic import Recognised
 from otrsd.model.auth import Auth
 from otrsd.model.mail import Mail
+from otrsd.model.seal import Seal
 from otrsd.model.ticket import Ticket
 from otrsd.model.verdict import Disposition, Verdict
 from otrsd.postmaster.senders import Senders
 from otrsd.postmaster.trace import Trace
+from otrsd.postmaster.unseal import Unsealer
 from otrsd.spool import Claimed
 
 
@@ -54,6 +56,8 @@ class Postmaster:
     letterhead: Letterhead | None = None
     #: Whose word counts about a mail's sender.
     senders: Senders = Senders()  # noqa: RUF009 - a frozen value
+    #: Opens what S/MIME and PGP have sealed.
+    unsealer: Unsealer = Unsealer()  # noqa: RUF009 - keeps nothing
     #: The configuration's name in traces, and its files.
     snapshot: str = ""
     files: Mapping[str, str] = field(default_factory=dict)
@@ -84,10 +88,15 @@ class Screened:
         """Return what is proved about the sender."""
         return self.mail.auth
 
+    @property
+    def seal(self) -> Seal:
+        """Return what S/MIME or PGP say of it."""
+        return self.mail.seal
+
     def facts(self) -> dict[str, Any]:
         """Return what the checks found, as the article keeps it; mostly nothing."""
-        auth = self.mail.auth.plain()
-        return {"auth": auth} if auth else {}
+        found = {"auth": self.mail.auth.plain(), "seal": self.mail.seal.plain()}
+        return {name: value for name, value in found.items() if value}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

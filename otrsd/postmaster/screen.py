@@ -30,7 +30,7 @@ def screen(
     mail = parse(claimed.content)
     if mail.defects:
         trace.note("parse", "otrsd", "; ".join(mail.defects))
-    mail = _proved(post, claimed, mail, trace)
+    mail = _unsealed(post, claimed, _proved(post, claimed, mail, trace), trace)
     recognised = recognise(mail, envelope, claimed.content)
     if not recognised.is_human:
         trace.note("parse", "otrsd", f"{recognised.kind}: {recognised.mark}")
@@ -63,6 +63,16 @@ def _proved(post: Postmaster, claimed: Claimed, mail: Mail, trace: Trace) -> Mai
     for note in auth.notes:
         trace.note("screen", "otrsd", note)
     return replace(mail, auth=auth)
+
+
+def _unsealed(post: Postmaster, claimed: Claimed, mail: Mail, trace: Trace) -> Mail:
+    """Verify and decrypt it; nearly no mail is sealed."""
+    if mail.hostile:
+        return mail
+    opened = post.unsealer.unseal(mail, claimed.content)
+    if opened.seal.kind:
+        trace.note("screen", "otrsd", str(opened.seal))
+    return opened
 
 
 def _judged(post: Postmaster, screened: Screened) -> Screened:

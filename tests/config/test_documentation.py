@@ -12,7 +12,16 @@ import pytest
 from pydantic import BaseModel
 
 from otrsd.config.load import Examined
-from otrsd.config.models import Listener, Plugins, Queue, Send, Site, Spool, Trash
+from otrsd.config.models import (
+    Crypto,
+    Listener,
+    Plugins,
+    Queue,
+    Send,
+    Site,
+    Spool,
+    Trash,
+)
 from otrsd.language.actions import _SETTINGS
 from otrsd.language.conditions import ADDRESSES, TEXTS, WORDS
 from otrsd.language.letters import NAMES, compile_letters
@@ -23,13 +32,16 @@ from otrsd.language.tree import each_test
 PAGE = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text()
 EXAMPLES = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
 HOWTO = (Path(__file__).parents[2] / "docs" / "howto" / "send.md").read_text()
-SENDERS = (Path(__file__).parents[2] / "docs" / "howto" / "senders.md").read_text()
-ON_SENDERS = re.findall(r"```yaml\n(.*?)```", SENDERS, re.DOTALL)
-ON_SENDING = re.findall(r"```yaml\n(.*?)```", HOWTO, re.DOTALL)
+HOWTOS = (Path(__file__).parents[2] / "docs" / "howto").glob("se*.md")
+IN_HOWTOS = [
+    text
+    for path in HOWTOS
+    for text in re.findall(r"```yaml\n(.*?)```", path.read_text(), re.DOTALL)
+]
 SEARCHES = re.findall(r"```text\n(.*?)```", PAGE, re.DOTALL)[0].splitlines()
 
 
-@pytest.mark.parametrize("text", [*EXAMPLES, *ON_SENDING, *ON_SENDERS])
+@pytest.mark.parametrize("text", [*EXAMPLES, *IN_HOWTOS])
 def test_each_example_is_a_site_without_a_problem(
     text: str, site: Callable[..., Examined]
 ) -> None:
@@ -53,7 +65,9 @@ def test_each_search_is_understood(text: str) -> None:
     assert list(each_test(query.tree))
 
 
-@pytest.mark.parametrize("model", [Site, Listener, Send, Queue, Plugins, Spool, Trash])
+@pytest.mark.parametrize(
+    "model", [Site, Listener, Send, Crypto, Queue, Plugins, Spool, Trash]
+)
 def test_each_key_is_in_the_example(model: type[BaseModel]) -> None:
     # A member that no file may set has no name that a file could write.
     keys = [

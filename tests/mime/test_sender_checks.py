@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Sequence
-from datetime import UTC, datetime
+import socket
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from time import perf_counter
 from typing import Any
 
 import dkim
+import dns.message
+import dns.rcode
+import dns.resolver
+import dns.rrset
 import pytest
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
-from otrsd.mime.dns import DnsAwayError, Lookup
+from otrsd.clock import FakeClock
+from otrsd.mime.dns import DnsAwayError, Lookup, Resolver
 from otrsd.mime.parse import parse
 from otrsd.mime.sender_checks import SenderChecks
 from otrsd.model.auth import Auth
@@ -261,3 +269,59 @@ def sealed(mail: bytes) -> bytes:
 
 def signature(octets: bytes) -> bytes:
     return base64.b64encode(KEY.sign(octets, padding.PKCS1v15(), hashes.SHA256()))
+
+
+@pytest.fixture
+def server() -> Iterator[socket.socket]:
+    """A DNS on loopback that answers one name and is silent about all others."""
+    made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    made.bind(("127.0.0.1", 0))
+
+    def serve() -> None:
+        while True:
+            try:
+                octets, peer = made.recvfrom(4096)
+            except OSError:
+                return
+            if not octets:
+                return
+            asked = dns.message.from_wire(octets)
+            answer = dns.message.make_response(asked)
+            name = asked.question[0].name
+            if str(name) == "silent.example.":
+                continue
+            if str(name) == "known.example.":
+                text = dns.rrset.from_text(name, 60, "IN", "TXT", '"v=spf1 " "-all"')
+                answer.answer.append(text)
+            else:
+                answer.set_rcode(dns.rcode.NXDOMAIN)
+            made.sendto(answer.to_wire(), peer)
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    yield made
+    with suppress(OSError):
+        made.shutdown(socket.SHUT_RDWR)
+    made.close()
+    thread.join(5)
+
+
+def test_the_resolver_answers_denies_or_is_away(
+    server: socket.socket, clock: FakeClock
+):
+    resolver = Resolver(clock)
+    resolver._made = dns.resolver.Resolver(configure=False)
+    resolver._made.nameservers = ["127.0.0.1"]
+    resolver._made.port = server.getsockname()[1]
+    look = resolver.within(0.3)
+    assert look("known.example", "TXT") == [b"v=spf1 -all"]
+    assert look("unknown.example", "TXT") == []
+    with pytest.raises(DnsAwayError):
+        look("silent.example", "TXT")
+
+
+def test_there_is_one_deadline_for_all_questions(clock: FakeClock):
+    look = Resolver(clock).within(5)
+    clock.advance(timedelta(seconds=6))
+    with pytest.raises(DnsAwayError, match="no time left"):
+        look("known.example", "TXT")
