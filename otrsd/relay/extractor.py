@@ -132,6 +132,9 @@ class Extractor:
         return f"the extractor ended with {code}"
 
     def _started(self) -> socket.socket:
+        if self._child is not None and self._child.poll() is not None:
+            # Killed while it waited: no part of this article did that.
+            self.close()
         if self._socket is not None:
             return self._socket
         ours, theirs = socket.socketpair()

@@ -219,6 +219,14 @@ def test_a_child_reads_many_mails_and_ends_when_its_lane_dies(clock: FakeClock):
     assert child.wait(10) == 0
 
 
+def test_a_child_that_was_killed_while_it_waited_costs_nothing(reader: Extractor):
+    assert read(reader, b"one") == [("one", "")]
+    assert reader._child is not None
+    os.kill(reader._child.pid, signal.SIGKILL)
+    reader._child.wait(10)
+    assert read(reader, b"two") == [("two", "")]
+
+
 def test_the_child_gets_nothing_of_our_environment(
     clock: FakeClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
