@@ -14,46 +14,63 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from bench import ingest, memory
+from bench import ingest, memory, parse
 from bench.figures import LIMITS, missed, table
 from bench.ingest import NotFoundAgainError
 from bench.talk import say
 from bench.waiting import CLOCK, NotInTimeError
 
 Values = dict[str, float | None]
-#: Station → the keys it gives; memory first, while the machine is at rest.
-STATIONS: Mapping[str, tuple[str, ...]] = {
-    "memory": ("pipe_cpu_ratio", "pss_idle_mib", "pss_ratio_25mib"),
-    "journey": (
-        "cpu_ms_per_mail",
-        "cpu_ms_per_mail_without_index",
-        "searchable_per_s",
-        "trace_bytes",
-    ),
-    "accepting": ("accept_per_s", "accept_ratio_to_null", "accept_ratio_to_postfix"),
-    "writing": ("write_p99_ms",),
+#: Measurement → its stations → the keys they give; memory first, while the machine is
+#: at rest.
+STATIONS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "ingest": {
+        "memory": ("pipe_cpu_ratio", "pss_idle_mib", "pss_ratio_25mib"),
+        "journey": (
+            "cpu_ms_per_mail",
+            "cpu_ms_per_mail_without_index",
+            "searchable_per_s",
+            "trace_bytes",
+        ),
+        "accepting": (
+            "accept_per_s",
+            "accept_ratio_to_null",
+            "accept_ratio_to_postfix",
+        ),
+        "writing": ("write_p99_ms",),
+    },
+    "parse": {
+        "ordinary": ("cpu_ms_plain", "cpu_ratio_to_stdlib"),
+        "worst": ("worst_ms", "rss_peak_mib"),
+    },
 }
 
 
 def main(arguments: Sequence[str]) -> int:
     """Measure what was asked for; return the exit code."""
     asked = _arguments(arguments)
-    only = set(asked.only.split(",")) if asked.only else set(LIMITS)
-    if only - set(LIMITS):
-        say(f"error: no such key: {', '.join(sorted(only - set(LIMITS)))}")
-        say(f"The keys are: {', '.join(LIMITS)}")
+    chosen = STATIONS[asked.name]
+    keys = [
+        key for key in LIMITS if key in {k for known in chosen.values() for k in known}
+    ]
+    only = set(asked.only.split(",")) if asked.only else set(keys)
+    if only - set(keys):
+        say(f"error: no such key: {', '.join(sorted(only - set(keys)))}")
+        say(f"The keys are: {', '.join(keys)}")
         return 2
     stations: Mapping[str, Callable[[Path], Values]] = {
         "memory": memory.idle_and_big,
         "journey": lambda folder: ingest.journey(folder, asked.n),
         "accepting": ingest.accepting,
         "writing": ingest.writing,
+        "ordinary": lambda _: parse.ordinary(),
+        "worst": lambda _: parse.worst(),
     }
-    values: Values = dict.fromkeys(LIMITS)
+    values: Values = dict.fromkeys(keys)
     failures = []
-    for name, station in stations.items():
-        if only.intersection(STATIONS[name]):
-            failures += _measure(name, station, values)
+    for name, given in chosen.items():
+        if only.intersection(given):
+            failures += _measure(name, stations[name], values)
     wrong = missed(values)
     say(table(values))
     for failure in failures:
@@ -80,7 +97,7 @@ def _measure(name: str, station: Callable[[Path], Values], values: Values) -> li
 
 def _arguments(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
-    parser.add_argument("name", choices=["ingest"])
+    parser.add_argument("name", choices=[*STATIONS])
     parser.add_argument("--json", action="store_true", help="one object on stdout")
     parser.add_argument("--n", type=int, default=5000, help="mails of the journey")
     parser.add_argument("--only", default="", metavar="KEY,…", help="only these keys")

@@ -1,10 +1,11 @@
 """Kill -9 while mail comes in, again and again; then count.
 
-Twelve clients send without pause (``bench.senders``). Every second or so one process
-dies: at a named failpoint (a file of its name in a folder that all processes look at),
-or just then, while a mail is in somebody's hand; now and then the whole group at once,
-which is then started anew. In the end everything drains, the daemon stops in order,
-and the clients' ledger is compared with what there is (``bench.reckoning``).
+Twelve clients send without pause, and two mailboxes are emptied (``bench.senders``).
+Every second or so one process dies: at a named failpoint (a file of its name in a
+folder that all processes look at), or just then, while a mail is in somebody's hand;
+now and then the whole group at once, which is then started anew. In the end everything
+drains, the daemon stops in order, and the clients' ledger is compared with what there
+is (``bench.reckoning``).
 """
 
 from __future__ import annotations
@@ -20,10 +21,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench.ledger import Reader
+from bench.mailboxes import accounts
 from bench.reckoning import Reckoning, drain, reckon
 from bench.sabotaged import SABOTAGES
 from bench.senders import RULE, Senders, Spec
-from bench.site import OTRSD, Daemon, Wishes, composed, make_site
+from bench.site import OTRSD, Daemon, Wishes, composed, free_ports, make_site
 from bench.talk import say
 from bench.waiting import CLOCK, NotInTimeError, pause, until
 from otrsd.app import App
@@ -95,7 +97,10 @@ class Crash:
         self._armed = folder / "armed"
         self._armed.mkdir()
         self._environ = {"OTRSD_FAILPOINT_DIR": str(self._armed)}
-        wishes = Wishes(workers=2, database=order.database, more=RULE)
+        imap, pop3 = free_ports(2)
+        self._ports = {"imap": imap, "pop3": pop3}
+        more = RULE + accounts((imap, pop3))
+        wishes = Wishes(workers=2, database=order.database, more=more)
         self.site = make_site(folder / "site", wishes)
         command: Sequence[str] = OTRSD
         if order.sabotage:
@@ -131,6 +136,7 @@ class Crash:
             config=str(self.site.config),
             ledger=str(self.ledger.path),
             seed=self._order.seed,
+            **self._ports,
         )
         return Senders(spec, {**os.environ, **self._environ})
 

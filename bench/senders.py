@@ -1,7 +1,8 @@
 """Clients like MTAs: 8 by SMTP, 2 by LMTP, 2 by pipe, that retry until acknowledged.
 
 ``python -m bench.senders SPEC`` is a process of its own, never killed by the tests.
-SPEC is JSON: ``smtp`` and ``lmtp`` (ports), ``config`` (for the pipe), ``ledger``,
+SPEC is JSON: ``smtp`` and ``lmtp`` (ports), ``imap`` and ``pop3`` (ports on which it is
+to be a mailbox, 0 for none), ``config`` (for the pipe), ``ledger``,
 ``seed``, ``pace`` (seconds each client rests after a mail) and ``give_up`` (seconds of
 retries after the end). It makes mails until a line comes on standard input, then
 retries what is open, and ends. What was not acknowledged is sent again with the same
@@ -20,9 +21,11 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
-from bench.ledger import ACK, BOUNCE, INTENT, LATER, Writer
+from bench.ledger import ACK, BOUNCE, INTENT, LATER, Mail, Writer
+from bench.mailboxes import PROTOCOLS, fill, mailboxes
 from bench.mails import Vocabulary, own_word
 from bench.waiting import CLOCK, NotInTimeError, pause
 
@@ -48,6 +51,8 @@ class Spec:
     config: str
     ledger: str
     seed: int
+    imap: int = 0
+    pop3: int = 0
     pace: float = 0.08
     give_up: float = 60.0
 
@@ -157,6 +162,11 @@ class Author:
         if parcel.recipients[0].startswith("support"):
             self._known = [*self._known[-20:], parcel]
 
+    def posted(self) -> tuple[Mail, bytes, Callable[[], None]]:
+        """Return the next mail for a mailbox: key, content, what is done at its end."""
+        parcel = self.write()
+        return parcel.key, parcel.content, partial(self.acknowledged, parcel)
+
     def write(self) -> Parcel:
         """Return the next mail."""
         self._count += 1
@@ -197,7 +207,8 @@ class Author:
 
     def _own_word(self) -> str:
         """Return a word that no other mail of this run has."""
-        return own_word(self._count * sum(CLIENTS.values()) + self._number)
+        clients = sum(CLIENTS.values()) + len(PROTOCOLS)
+        return own_word(self._count * clients + self._number)
 
     def _parcel(
         self,
@@ -319,12 +330,19 @@ def main(arguments: Sequence[str]) -> int:
                 finish=finish,
             )
             threads.append(threading.Thread(target=client.run, name=name))
-    for thread in threads:
-        thread.start()
-    sys.stdin.readline()
-    finish.set()
-    for thread in threads:
-        thread.join()
+    with mailboxes((spec.imap, spec.pop3), ledger, spec.seed) as boxes:
+        for box in boxes:
+            author = Author(vocabulary, box.protocol, spec.seed, len(threads))
+            fills = partial(fill, box, author.posted, finish, spec.pace * 2)
+            threads.append(threading.Thread(target=fills, name=box.protocol))
+        for thread in threads:
+            thread.start()
+        sys.stdin.readline()
+        finish.set()
+        for thread in threads:
+            thread.join()
+        for box in boxes:
+            box.drain(spec.give_up)
     ledger.close()
     return 0
 

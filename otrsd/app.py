@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from otrsd.clock import Clock
@@ -26,9 +26,10 @@ from otrsd.errors import ConfigError
 from otrsd.hooks import Hooks, load_plugins
 from otrsd.language.letters import Letters, compile_letters
 from otrsd.language.rules import Rules, compile_rules
+from otrsd.language.trying import Tried, run_trials
 from otrsd.mime.dns import Resolver
 from otrsd.mime.sender_checks import SenderChecks
-from otrsd.postmaster.parts import Postmaster
+from otrsd.postmaster.parts import FollowUp, Policy, Postmaster
 from otrsd.postmaster.senders import Senders
 from otrsd.postmaster.unseal import Keys, Unsealer
 from otrsd.relay.submission import Smarthost
@@ -89,6 +90,7 @@ class App:
                 name: QueueLetters(
                     address=next(iter(queue.address), ""),
                     auto_response=queue.auto_response,
+                    auto_reject=queue.auto_reject,
                     signature=queue.signature,
                     language=queue.language,
                 )
@@ -130,6 +132,16 @@ class App:
             letterhead=self.letterhead(),
             senders=self.senders(),
             unsealer=self.unsealer(),
+            follow_ups={
+                name: FollowUp(
+                    policy=Policy(queue.follow_up), within=queue.follow_up_within
+                )
+                for name, queue in config.queues.items()
+            },
+            unknown_senders={
+                name: queue.unknown_sender for name, queue in config.queues.items()
+            },
+            one_ticket_per_queue=config.site.one_ticket_per_queue,
             snapshot=config.snapshot,
             files=config.files,
         )
@@ -162,6 +174,20 @@ class App:
             )
         )
 
+    def trials(self) -> tuple[Tried, ...]:
+        """Run the tests that stand beside the rules."""
+        root = self.config.root
+        return run_trials(self.rules, lambda name: (root / name).read_bytes())
+
+    def apart(self) -> App:
+        """Return the same site with connections of its own, for another thread."""
+        return replace(
+            self,
+            database=Database(self.database.url.render_as_string(hide_password=False)),
+            spool=_spool(self.config, self.clock),
+            index=WhooshIndex(self.config.state / "index", self.clock),
+        )
+
     def close(self) -> None:
         """Close what this process has opened."""
         self.database.close()
@@ -177,17 +203,24 @@ class Examined:
     problems: tuple[Problem, ...]
 
 
-def load(path: Path, environ: Mapping[str, str], clock: Clock) -> App:
+def load(
+    path: Path, environ: Mapping[str, str], clock: Clock, *, tried: bool = False
+) -> App:
     """Return the site of ``path``; raise ConfigError with every problem."""
-    examined = examine(path, environ, clock)
+    examined = examine(path, environ, clock, tried=tried)
     if examined.app is None:
         errors = [p for p in examined.problems if p.severity is Severity.ERROR]
         raise LocatedError(errors)
     return examined.app
 
 
-def examine(path: Path, environ: Mapping[str, str], clock: Clock) -> Examined:
-    """Read, load and compile everything; never raise for what stands in it."""
+def examine(
+    path: Path, environ: Mapping[str, str], clock: Clock, *, tried: bool = False
+) -> Examined:
+    """Read, load and compile everything; never raise for what stands in it.
+
+    ``tried``: also run the tests that stand beside the rules.
+    """
     files = examine_files(path, environ)
     config = files.config
     if config is None:
@@ -205,6 +238,11 @@ def examine(path: Path, environ: Mapping[str, str], clock: Clock) -> Examined:
     problems = tuple(dict.fromkeys(p for part in found for p in part.problems))
     if any(problem.severity is Severity.ERROR for problem in problems):
         return Examined(app=None, problems=problems)
+    try:
+        database = Database(config.site.database or _sqlite(config.state))
+    except ConfigError as error:
+        problem = Problem(file=path.name, text=str(error))
+        return Examined(app=None, problems=(*problems, problem))
     app = App(
         config=config,
         clock=clock,
@@ -212,17 +250,12 @@ def examine(path: Path, environ: Mapping[str, str], clock: Clock) -> Examined:
         rules=rules,
         letters=letters,
         routes=Routes(config),
-        database=Database(config.site.database or _sqlite(config.state)),
-        spool=Spool(
-            config.state / "spool.db",
-            clock,
-            floors=Floors(
-                max_size=config.spool.max_size, min_free=config.spool.min_free
-            ),
-        ),
+        database=database,
+        spool=_spool(config, clock),
         index=WhooshIndex(config.state / "index", clock),
     )
-    return Examined(app=app, problems=problems)
+    failed = tuple(t.problem for t in app.trials() if t.problem) if tried else ()
+    return Examined(app=None if failed else app, problems=(*problems, *failed))
 
 
 def shipped_plugins() -> Path | None:
@@ -259,6 +292,11 @@ def key_of(state: Path, name: str) -> bytes:
     finally:
         fresh.unlink()
     return path.read_bytes()
+
+
+def _spool(config: Config, clock: Clock) -> Spool:
+    floors = Floors(max_size=config.spool.max_size, min_free=config.spool.min_free)
+    return Spool(config.state / "spool.db", clock, floors=floors)
 
 
 def _sqlite(state: Path) -> str:

@@ -21,6 +21,7 @@ import pluggy
 
 from otrsd import hookspecs, results
 from otrsd.clock import SystemClock
+from otrsd.counters import PLUGIN_ERRORS, PLUGIN_SECONDS, Counters
 from otrsd.implementations import accepted_names, described, parameter_names
 from otrsd.loading import Loaded, Plugin, load_plugins
 from otrsd.model.changes import Changes, Draft, PluginState, Tickets
@@ -72,10 +73,12 @@ class Hooks:
         watch: Watch | None = None,
         *,
         monotonic: Callable[[], float] | None = None,
+        counters: Counters | None = None,
     ) -> None:
         self.plugins = tuple(plugins)
         self._watch = watch
         self._monotonic = monotonic or SystemClock().monotonic
+        self._counters = counters or Counters()
         self._implementations = dict(_registered(self.plugins))
 
     def has(self, hook: str) -> bool:
@@ -224,6 +227,9 @@ class Hooks:
             seconds = self._monotonic() - start
             if self._watch is not None:
                 self._watch("", "")
+        self._counters.count(PLUGIN_SECONDS, item.plugin, hook, by=seconds)
+        if failure:
+            self._counters.count(PLUGIN_ERRORS, item.plugin, hook)
         return Answer(plugin=item.plugin, value=value, failure=failure, seconds=seconds)
 
 

@@ -7,6 +7,7 @@ and a repeated id makes a new mail a silent no-op.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from datetime import datetime
 
@@ -19,7 +20,15 @@ RANDOM_OCTETS = 10
 def new_id(now: datetime, random: bytes) -> str:
     """Return a spool id for ``now`` from ``RANDOM_OCTETS`` random octets."""
     milliseconds = int(now.timestamp() * 1000) & (1 << 48) - 1
-    value = milliseconds << 80 | int.from_bytes(random[:RANDOM_OCTETS], "big")
+    return _written(milliseconds << 80 | int.from_bytes(random[:RANDOM_OCTETS], "big"))
+
+
+def id_of(what: bytes) -> str:
+    """Return the id of something that may come again; it sorts anywhere."""
+    return _written(int.from_bytes(hashlib.sha256(what).digest()[:16], "big"))
+
+
+def _written(value: int) -> str:
     return "".join(_ALPHABET[value >> shift & 31] for shift in range(125, -1, -5))
 
 

@@ -161,6 +161,8 @@ _FIELDS: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
     "owner": ("a login", _is_text),
     "open_key": ("text of 1 to 255", _is_key),
     "tags": ("a tuple of text", _are_texts),
+    "untag": ("a tuple of text", _are_texts),
+    "no_auto_reply": ("true or false", lambda v: isinstance(v, bool)),
     "fields": ("a mapping of text to text", _are_fields),
     "note": ("text", _is_text),
     "discard": ("a reason", _is_text),
@@ -168,7 +170,9 @@ _FIELDS: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
     "open_ticket": ("true or false", lambda v: isinstance(v, bool)),
     "plugin_state": ("a mapping of keys to PluginState", _are_rows),
 }
-_REQUIRED = frozenset({"tags", "fields", "open_ticket", "plugin_state"})
+_REQUIRED = frozenset(
+    {"tags", "untag", "no_auto_reply", "fields", "open_ticket", "plugin_state"}
+)
 _DEFAULTS = {field.name: field.default for field in fields(Changes)}
 
 

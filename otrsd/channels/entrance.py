@@ -18,6 +18,7 @@ from otrsd.channels.events import Log
 from otrsd.channels.limits import Budget, Limits
 from otrsd.channels.recipients import Recipients
 from otrsd.clock import Clock
+from otrsd.counters import Counters
 from otrsd.model.envelope import Envelope
 
 #: Connections that are refused are told in the log at most every so many seconds.
@@ -66,6 +67,7 @@ class Entrance:
     loop: asyncio.AbstractEventLoop
     #: Sessions run in here.
     group: asyncio.TaskGroup
+    counters: Counters = field(default_factory=Counters)
     #: Told to new connections once a stop was asked for.
     stopping: bool = False
     sessions: set[Stoppable] = field(default_factory=set)

@@ -22,10 +22,16 @@ import structlog
 
 from otrsd import memory
 from otrsd.clock import Clock
+from otrsd.counters import MAIL_RECEIVED, Counters
 from otrsd.errors import SpoolFullError, TemporaryError
 from otrsd.ids import RANDOM_OCTETS, new_id
 from otrsd.model.envelope import Envelope
 from otrsd.spool import Arrival, Clash, Spool
+
+
+class NotStoredError(TemporaryError):
+    """Something unexpected happened with this very mail; the log says what."""
+
 
 #: A commit takes at most so many mails …
 _GROUP = 200
@@ -58,10 +64,12 @@ class Intake:
         spool: Spool,
         clock: Clock,
         random: Callable[[int], bytes] = os.urandom,
+        counters: Counters | None = None,
     ) -> None:
         self._spool = spool
         self._clock = clock
         self._random = random
+        self._counters = counters or Counters()
         # ``None`` ends the thread.
         self._queue: SimpleQueue[_Waiting | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
@@ -88,7 +96,13 @@ class Intake:
         self._start(loop)
         self._queue.put(waiting)
         # The client may be gone; the mail is committed all the same.
-        return await asyncio.shield(waiting.answer)
+        try:
+            spool_id = await asyncio.shield(waiting.answer)
+        except TemporaryError:
+            self._counters.count(MAIL_RECEIVED, envelope.channel, "deferred")
+            raise
+        self._counters.count(MAIL_RECEIVED, envelope.channel, "accepted")
+        return spool_id
 
     async def close(self) -> None:
         """Take no more mails, answer those that wait, end the thread."""
@@ -170,7 +184,7 @@ def _refusal(error: Exception, mails: int) -> TemporaryError:
     log = structlog.get_logger()
     if not isinstance(error, TemporaryError):
         log.error("mail.rejected", mails=mails, reason=repr(error))
-        return TemporaryError("the mail could not be stored; see the log")
+        return NotStoredError("the mail could not be stored; see the log")
     log.warning("mail.rejected", mails=mails, reason=str(error))
     return error
 

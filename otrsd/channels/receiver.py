@@ -14,7 +14,7 @@ import errno
 import os
 import socket
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from otrsd.channels.admission import Admission
 from otrsd.channels.entrance import Accepts, Entrance
@@ -27,6 +27,7 @@ from otrsd.channels.smtp import SmtpSession
 from otrsd.clock import Clock
 from otrsd.config.models import Listen, Listener
 from otrsd.control import Control
+from otrsd.counters import Counters
 from otrsd.errors import ConfigError
 
 #: A way in beside the listeners; runs until the event is set.
@@ -70,6 +71,7 @@ class Receiver:
     companions: Sequence[Companion] = ()
     #: Passes the listening sockets from one receiver to the next.
     heirloom: Heirloom | None = None
+    counters: Counters = field(default_factory=Counters)
     #: Our name in greetings.
     hostname: str = ""
     #: Other numbers than the configuration's, for tests of time.
@@ -146,6 +148,7 @@ class Receiver:
     ) -> Entrance:
         limits = self.limits(listener)
         return Entrance(
+            counters=self.counters,
             channel=channel,
             hostname=self.hostname or socket.gethostname(),
             limits=limits,

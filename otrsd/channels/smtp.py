@@ -22,6 +22,7 @@ from otrsd.channels.content import Content
 from otrsd.channels.events import visible
 from otrsd.channels.replies import Reply
 from otrsd.channels.session import Connection, Phase
+from otrsd.counters import MAIL_RECEIVED
 from otrsd.errors import SpoolFullError, TemporaryError
 from otrsd.failpoint import failpoint
 from otrsd.model.envelope import Envelope
@@ -234,6 +235,8 @@ class SmtpSession(Connection):
 
     async def _store(self, content: Content) -> tuple[Reply, str]:
         if content.refusal is not None:
+            channel = self._entrance.channel
+            self._entrance.counters.count(MAIL_RECEIVED, channel, "rejected")
             return content.refusal, ""
         try:
             envelope = self._envelope_now()

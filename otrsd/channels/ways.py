@@ -9,6 +9,7 @@ answer. Fails with ``ConfigError`` where a listener can't be opened, and with
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 import structlog
 
@@ -22,7 +23,11 @@ from otrsd.clock import Clock
 from otrsd.config.models import Config, Listener
 from otrsd.config.routes import Routes
 from otrsd.control import Control
+from otrsd.counters import Counters
 from otrsd.spool import Spool
+
+#: Owes the admin a notice: what, reason, where to look.
+Tell = Callable[[str, str, str], None]
 
 
 def pipe_settings(config: Config) -> PipeSettings:
@@ -42,23 +47,46 @@ def pipe_settings(config: Config) -> PipeSettings:
     )
 
 
-def run_receiver(config: Config, spool: Spool, control: Control, clock: Clock) -> None:
-    """Be the receiver role in this process until its control says stop."""
+def run_receiver(
+    config: Config,
+    spool: Spool,
+    control: Control,
+    clock: Clock,
+    *,
+    tell: Tell = lambda *_: None,
+    counters: Counters | None = None,
+) -> None:
+    """Be the receiver role in this process until its control says stop.
+
+    ``tell`` owes the admin a notice (what, reason, where to look); any thread calls it.
+    """
+    counted = counters or Counters()
     with asyncio.Runner(loop_factory=new_loop) as runner:
-        runner.run(_receive(config, spool, control, clock))
+        runner.run(_receive(config, spool, control, clock, tell, counted))
 
 
 async def _receive(
-    config: Config, spool: Spool, control: Control, clock: Clock
+    config: Config,
+    spool: Spool,
+    control: Control,
+    clock: Clock,
+    tell: Tell,
+    counters: Counters,
 ) -> None:
     settings = pipe_settings(config)
     make_drop_folder(settings.drop)
     # Not one mail is taken into a spool that would lose it.
     await asyncio.to_thread(spool.examine)
-    intake = Intake(spool, clock)
+    intake = Intake(spool, clock, counters=counters)
 
     async def drops(stop: asyncio.Event) -> None:
         await move_drops(settings.drop, intake, clock, stop)
+
+    async def fetched(stop: asyncio.Event) -> None:
+        # Only here: a site without accounts need not load it.
+        from otrsd.channels.fetch.fetching import fetch_mail  # noqa: PLC0415
+
+        await fetch_mail(config, intake, clock, stop, tell=tell)
 
     heirloom = Heirloom(config.state / "receiver.sock")
     heirloom.ask()
@@ -70,7 +98,8 @@ async def _receive(
         clock=clock,
         # Bound once: the lazy logger would be put together anew for each line.
         log=structlog.get_logger().bind(),
-        companions=(drops,),
+        companions=(drops, fetched) if config.fetch else (drops,),
+        counters=counters,
         heirloom=heirloom,
     )
     submit = SubmitSocket(intake, clock, max_size=settings.max_size)

@@ -67,4 +67,22 @@ def _become(uid: int, gid: int) -> None:
     except KeyError:
         os.setgroups([])
     os.setgid(gid)
+    os.seteuid(uid)
+    closed = next((each for each in (os.__file__, __file__) if not _opens(each)), None)
+    os.seteuid(0)
+    if closed is not None:
+        # Said now: later nothing could be imported any more, not even for the words.
+        raise NotAllowedError(
+            f"the state folder belongs to {login(uid)}, as whom this command and the "
+            f"daemon run, and who can't read {closed}. Install otrsd and its Python "
+            "where everybody can read them. Try: python3 -m venv /opt/otrsd"
+        )
     os.setuid(uid)
+
+
+def _opens(path: str) -> bool:
+    try:
+        os.close(os.open(path, os.O_RDONLY | os.O_CLOEXEC))
+    except OSError:
+        return False
+    return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -46,7 +47,7 @@ def examined_site(site: Site, *, strict: bool) -> tuple[Examined, int]:
 
     path = site.path
     shed_root(site.state)
-    examined = examine(path, site.environ, SystemClock())
+    examined = examine(path, site.environ, SystemClock(), tried=True)
     if examined.app is not None:
         examined.app.close()
     errors, warnings = _counts(examined)
@@ -98,9 +99,14 @@ def _listeners(app: App) -> dict[str, str]:
     return {name: f"{way.address}:{way.port}" for name, way in ways.items() if way}
 
 
+def _fetched(app: App) -> Iterator[str]:
+    for each in app.config.fetch.values():
+        yield f"{each.protocol} {each.username} at {each.host}:{each.reached_at}"
+
+
 def _ways_in(app: App) -> str:
     ways = [f"{name} {place}" for name, place in _listeners(app).items()]
-    return "mail in: " + ", ".join([*ways, "otrsd pipe"])
+    return "mail in: " + ", ".join([*ways, *_fetched(app), "otrsd pipe"])
 
 
 def _found(app: App) -> str:

@@ -6,7 +6,6 @@ are printed as ``***``.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -15,16 +14,12 @@ import click
 
 from otrsd.cli.output import print_facts, print_json, print_table, say
 from otrsd.cli.site import Site
+from otrsd.config.problem import HIDDEN, is_secret, without_passwords
 from otrsd.errors import NotFoundError
 
 if TYPE_CHECKING:
     from otrsd.config.yaml import Node
 
-HIDDEN = "***"
-_SECRET_KEY = re.compile(
-    r"passw|secret|token|credential|private|(^|_)(pass|pwd|key|pin)$", re.IGNORECASE
-)
-_URL_PASSWORD = re.compile(r"(?<=://)([^/@\s]*?):([^/\s]*)@")
 _DEFAULT = "default"
 
 
@@ -142,7 +137,7 @@ def _written(key: str, node: Node) -> Iterator[Row]:
         for each, inner in node.map.items():
             yield from _written(f"{key}.{each}", inner)
         return
-    text = HIDDEN if _SECRET_KEY.search(name) else _text(node)
+    text = HIDDEN if is_secret(name) else _text(node)
     yield Row(key=key, value=text, origin=node.origin)
 
 
@@ -153,11 +148,11 @@ def _text(node: Node) -> str:
         if any(each.startswith("$") for each in node.map):
             return HIDDEN
         pairs = (
-            f"{each}: {HIDDEN if _SECRET_KEY.search(each) else _text(inner)}"
+            f"{each}: {HIDDEN if is_secret(each) else _text(inner)}"
             for each, inner in node.map.items()
         )
         return "{" + ", ".join(pairs) + "}"
-    return _URL_PASSWORD.sub(rf"\1:{HIDDEN}@", node.text)
+    return without_passwords(node.text)
 
 
 def _defaults(key: str, value: object) -> Iterator[tuple[str, str]]:
@@ -177,5 +172,5 @@ def _defaults(key: str, value: object) -> Iterator[tuple[str, str]]:
             if isinstance(inner, BaseModel):
                 yield from _defaults(f"{key}.{name}", inner)
     else:
-        hidden = _SECRET_KEY.search(key.rpartition(".")[2]) and value
+        hidden = is_secret(key) and value
         yield key, HIDDEN if hidden else written(value)

@@ -47,7 +47,7 @@ _SEEN_BY_OTHERS = stat.S_IRWXO
 def doctor(
     site: Site, *, nagios: bool, mta: bool, as_json: bool, timeout: float
 ) -> int:
-    """Look at configuration, daemon, ports, files, clock, spool, index and disk.
+    """Look at configuration, daemon, ports, mailboxes, files, clock, spool and index.
 
     Exit 1 where something is wrong; each finding comes with a command to try. With
     --nagios it is 0, 1, 2 or 3: ok, warning, critical, unknown.
@@ -75,15 +75,21 @@ def doctor(
 
 def _checks(site: Site, mta_seconds: float | None) -> Iterator[Check]:
     """Yield what was found, as far as one can look."""
-    from otrsd.daemon.checks import Check, Level, run_checks
+    from otrsd.cli.alias import check_alias
+    from otrsd.daemon.accounts import check_accounts, check_logins
+    from otrsd.daemon.checks import Check, Level, looked_at, run_checks
 
     with site.entered():
         try:
             with site.app(schema=False) as app:
                 yield Check(name="config", text=f"{len(app.config.files)} files, ok")
                 yield from run_checks(app)
+                if app.config.fetch:
+                    yield looked_at("fetch", check_accounts, app)
+                    yield from check_logins(app)
                 yield from _ports(app)
                 yield _files(app)
+                yield from filter(None, [check_alias(app.state)])
                 if mta_seconds is not None:
                     from otrsd.cli.probe import probe
 
@@ -97,10 +103,12 @@ def _checks(site: Site, mta_seconds: float | None) -> Iterator[Check]:
 
 def _ports(app: App) -> Iterator[Check]:
     """Yield of each listener whether it answers as it should."""
-    from otrsd.daemon import lock
+    from otrsd.daemon import status
     from otrsd.daemon.checks import Check, Level
 
-    if lock.holder(app.state) is None:
+    found = status.read(app.state)
+    if found is None or not any(p.name == "receiver" for p in found.processes):
+        # No daemon, or one that has other roles: it listens nowhere.
         return
     listen = app.config.listen
     for name in ("smtp", "lmtp"):

@@ -13,11 +13,15 @@ import sys
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from otrsd.cli.site import Site
 from otrsd.errors import ConfigError, OtrsdError, TemporaryError
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 #: Command → module of otrsd.cli and its name there, and what help says of it.
 COMMANDS: Mapping[str, tuple[str, str]] = {
@@ -29,16 +33,21 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "status": ("status:status", "Show processes, spool, index and failing plugins."),
     "doctor": ("doctor:doctor", "Find what is wrong, and say what to do about it."),
     "explain": ("explain:explain", "Tell who decided what about a mail."),
+    "rules": ("rules:rules", "List and test rules; try changed ones on past mail."),
+    "mail": ("mail:mail", "Look at a mail as otrsd reads it."),
     "ticket": ("ticket:ticket", "List and show tickets."),
     "search": ("search:search", "Search tickets by words and fields."),
     "reindex": ("search:reindex", "Rebuild the full-text index beside the live one."),
     "spool": ("spool:spool", "Look at mails that wait or are held."),
+    "address": ("address:address", "Look at addresses whose mail comes back."),
     "trash": ("trash:trash", "Look at, restore or purge discarded mails."),
     "plugins": ("plugins:plugins", "List, check and write plugins."),
     "config": ("config:config", "Show what is in force, and what a key means."),
     "backup": ("backup:backup", "Write everything into one file, while it runs."),
     "restore": ("restore:restore", "Bring a backup back, or prove it."),
     "db": ("db:db", "Look at and upgrade the database's schema."),
+    "completion": ("completion:completion", "Print what a shell completes with."),
+    "man": ("man:man", "Print the manual page."),
 }
 #: Set: errors show where they were raised.
 _DEBUG = "OTRSD_DEBUG"
@@ -65,6 +74,20 @@ class LazyGroup(click.Group):
             raise TypeError(f"{module}:{name} is no command")
         return command
 
+    def shell_complete(
+        self, ctx: click.Context, incomplete: str
+    ) -> list[CompletionItem]:
+        """Return the commands that begin so, without loading them."""
+        from click.shell_completion import CompletionItem
+
+        named = [
+            CompletionItem(name, help=text)
+            for name, (_, text) in COMMANDS.items()
+            if name.startswith(incomplete)
+        ]
+        # Past the group's own words, which would load every command.
+        return named + click.Command.shell_complete(self, ctx, incomplete)
+
     def invoke(self, ctx: click.Context) -> object:
         """Run the command; whoever has read enough of its output is no failure."""
         try:
@@ -88,6 +111,7 @@ class LazyGroup(click.Group):
     "-c",
     "--config",
     metavar="PATH",
+    type=click.Path(),
     help="otrsd.yaml to use; else $OTRSD_CONFIG, ./otrsd.yaml, /etc/otrsd/otrsd.yaml.",
 )
 @click.version_option(package_name="otrsd", prog_name="otrsd")
@@ -99,6 +123,7 @@ def cli(ctx: click.Context, config: str | None) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return its exit code."""
+    _stand_in()
     if not sys.warnoptions:
         # What a library's source looks like is no news for whoever runs a command.
         warnings.simplefilter("ignore", SyntaxWarning)
@@ -116,8 +141,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code if isinstance(code, int) else 0
 
 
+def _stand_in() -> None:
+    """Fill closed standard streams: no file of ours may get the number of one."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            # The lowest number that is free.
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # noqa: FBT003
+
+
 def _failed(error: Exception) -> int:
-    """Say what went wrong; return the exit code."""
+    """Say what went wrong, on stdout if need be; return the exit code."""
+    if sys.stderr is None:
+        sys.stderr = sys.stdout
     if isinstance(error, click.Abort):
         return INTERRUPTED
     if isinstance(error, click.ClickException):

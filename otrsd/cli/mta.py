@@ -44,9 +44,9 @@ def _postfix(root: Path) -> Lines:
         main = root / "etc/postfix/main.cf"
         entry = f"inline:{{ {address}=lmtp:inet:127.0.0.1:8024 }}"
         known = f"inline:{{ {address}=otrsd }}"
-        before = _setting(main, "transport_maps")
+        before = setting(main, "transport_maps")
         maps = f"{before}, {entry}" if before else entry
-        local = _setting(main, "local_recipient_maps") or (
+        local = setting(main, "local_recipient_maps") or (
             "proxy:unix:passwd.byname $alias_maps"
         )
         return [
@@ -61,7 +61,7 @@ def _postfix(root: Path) -> Lines:
     return lines
 
 
-def _setting(main: Path, name: str) -> str:
+def setting(main: Path, name: str) -> str:
     """Return a setting of main.cf on one line; empty where it is not set."""
     try:
         text = main.read_text("utf-8", "replace")
@@ -109,4 +109,5 @@ def _opensmtpd(address: str, command: str, folder: str) -> list[str]:
 
 def _alias(address: str, command: str, folder: str) -> list[str]:
     local = address.rpartition("@")[0]
-    return [f'{local}: "|{command} pipe -c {folder}"']
+    # 75, whatever breaks: then the MTA keeps the mail and tries again.
+    return [f'{local}: "|{command} pipe -c {folder} || exit 75"']

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 import click
 
 from otrsd.cli import finding
 from otrsd.cli.output import counted, print_json
+from otrsd.cli.progress import shown
 from otrsd.cli.site import Site
-
-#: Without a terminal, say how far a rebuild is after so many articles.
-_EVERY = 10_000
 
 
 @click.command(context_settings=finding.QUERY_SETTINGS)
@@ -59,50 +55,7 @@ def reindex(site: Site) -> None:
     from otrsd.desk.search import rebuild
 
     with site.app() as app:
-        with _shown() as progress:
+        with shown("articles") as progress:
             rebuild(app.database, app.index, progress)
         pieces = counted(app.index.segments(), "segment")
         click.echo(f"the index is rebuilt: {pieces}")
-
-
-@contextmanager
-def _shown() -> Iterator[Callable[[int, int], None]]:
-    """Give what shows the progress: a bar on a terminal, else lines on stderr."""
-    if not sys.stderr.isatty():
-        yield _Lines().progress
-        return
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-
-    columns = (
-        TextColumn("reading articles"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task("articles", total=None)
-
-        def show(done: int, total: int) -> None:
-            bar.update(task, completed=done, total=total)
-
-        yield show
-
-
-class _Lines:
-    """Says now and then how far it is."""
-
-    def __init__(self) -> None:
-        self._next = 0
-
-    def progress(self, done: int, total: int) -> None:
-        """Say so after every ten thousand articles, and at the end."""
-        if done >= self._next or done == total:
-            click.echo(f"{done:,} of {total:,} articles", err=True)
-            self._next = done + _EVERY

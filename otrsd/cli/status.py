@@ -50,6 +50,7 @@ def picture(site: Site, state: Path) -> dict[str, Any]:
     value: dict[str, Any] = {"state": str(state), "problems": []}
     _add_daemon(value, state)
     _add_spool(value, state, clock)
+    _add_accounts(value, state, clock)
     _add_desk(value, site, clock)
     return value
 
@@ -94,6 +95,29 @@ def _add_spool(value: dict[str, Any], state: Path, clock: Clock) -> None:
         spool.close()
     value["plugins"] = {"failing": [asdict(each) for each in failing]}
     value["problems"] += [f"plugin {each.name} fails: {each.error}" for each in failing]
+
+
+def _add_accounts(value: dict[str, Any], state: Path, clock: Clock) -> None:
+    """Add how the accounts fare from which mail is fetched."""
+    from otrsd.channels.fetch.book import read_accounts
+
+    value["accounts"] = []
+    try:
+        accounts = read_accounts(state)
+    except OtrsdError as error:
+        value["problems"].append(str(error))
+        return
+    now = clock.now().timestamp()
+    for each in accounts:
+        known = asdict(each)
+        for key in ("succeeded_at", "failed_at"):
+            at = known.pop(key)
+            known[key.replace("_at", "_seconds_ago")] = (
+                round(max(0.0, now - at), 1) if at else None
+            )
+        value["accounts"].append(known)
+        if each.error:
+            value["problems"].append(f"account {each.name}: {each.error}")
 
 
 def _dropped(state: Path) -> int:
@@ -167,6 +191,8 @@ def _lines(value: Mapping[str, Any]) -> Iterator[str]:
         yield f"         {dropped} by pipe, not fetched by the daemon yet"
     held = " (otrsd spool list --state held)" if spool["held"] else ""
     yield f"held     {counted(spool['held'], 'mail')}{held}"
+    for each in value["accounts"]:
+        yield f"fetch    {_of_account(each)}"
     yield f"index    {_of_index(value['index'])}"
     failing = value["plugins"]["failing"]
     yield f"plugins  {len(failing) or 'none'} failing"
@@ -180,6 +206,16 @@ def _process(each: Mapping[str, Any]) -> str:
     again = f", {counted(each['restarts'], 'restart')}" if each["restarts"] else ""
     death = f", last death: {each['last_death']}" if each["last_death"] else ""
     return f"{each['name']:<14} {each['pid']:>7}  {each['state']}{busy}{again}{death}"
+
+
+def _of_account(each: Mapping[str, Any]) -> str:
+    ago = each["succeeded_seconds_ago"]
+    visited = "never visited" if ago is None else f"visited {span(ago)} ago"
+    failing = ", fails" if each["error"] else ""
+    return (
+        f"{each['name']}: {visited}{failing}, {each['fetched']} fetched,"
+        f" {each['waiting']} waiting there"
+    )
 
 
 def _of_index(index: Mapping[str, Any]) -> str:

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 import click
 
 from otrsd.cli import finding, ticket_change, ticket_mail
+from otrsd.cli.folding import folded
 from otrsd.cli.output import (
     moment,
     octets_text,
@@ -72,6 +73,7 @@ def list_(
 @ticket.command()
 @click.argument("number")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option("--full", is_flag=True, help="Print what is quoted, too.")
 @click.option(
     "--raw",
     type=click.IntRange(min=1),
@@ -79,7 +81,9 @@ def list_(
     help="Print the mail of this article, octet by octet.",
 )
 @click.pass_obj
-def show(site: Site, number: str, *, as_json: bool, raw: int | None) -> None:
+def show(
+    site: Site, number: str, *, as_json: bool, full: bool, raw: int | None
+) -> None:
     """Show a ticket with its articles, attachments and links."""
     with site.app() as app:
         found = finding.ticket_named(app, number)
@@ -90,7 +94,7 @@ def show(site: Site, number: str, *, as_json: bool, raw: int | None) -> None:
         if as_json:
             print_json(value)
         else:
-            _print_ticket(found, value, finding.zone_of(app))
+            _print_ticket(found, value, finding.zone_of(app), full=full)
 
 
 @ticket.command()
@@ -115,10 +119,12 @@ def history(site: Site, number: str, *, as_json: bool) -> None:
 
 def _mail_of(app: App, found: Ticket, n: int) -> bytes:
     """Return the octets of the n-th article's mail."""
+    from otrsd.desk import merging
     from otrsd.store import articles, content
 
     with app.database.read() as connection:
-        all_of_it = articles.of_ticket(connection, found.id)
+        ids = merging.all_of(connection, found)
+        all_of_it = articles.of_ticket(connection, *ids)
         if n > len(all_of_it):
             raise NotFoundError(
                 f"ticket {found.number} has no article {n}, only {len(all_of_it)}. "
@@ -135,50 +141,85 @@ def _mail_of(app: App, found: Ticket, n: int) -> bytes:
 
 def _whole(app: App, found: Ticket) -> dict[str, Any]:
     """Return all that is shown of a ticket, as ``--json`` prints it."""
+    from otrsd.desk import merging
     from otrsd.store import articles, part_text, tickets
 
     with app.database.read() as connection:
-        all_of_it = articles.of_ticket(connection, found.id)
-        words = part_text.of_ticket(connection, found.id)
-        mails = articles.mails_of_ticket(connection, found.id)
+        ids = merging.all_of(connection, found)
+        all_of_it = articles.of_ticket(connection, *ids)
+        words = part_text.of_tickets(connection, ids)
+        mails = articles.mails_of_ticket(connection, *ids)
         links = [
             {"number": other.number, "title": other.title, "kind": kind}
             for other_id, kind in tickets.links(connection, found.id)
             if (other := tickets.by_id(connection, other_id)) is not None
         ]
         people = tickets.participants(connection, found.id)
+        written = {each.id: each.number for each in tickets.by_ids(connection, ids)}
+    delivery = _deliveries(mails)
     return {
         **asdict(found),
         "participants": people,
         "links": links,
         "articles": [
-            _article(n, each, mails.get(each.id, {}), words)
+            {
+                **_article(n, each, written[each.ticket_id], mails.get(each.id, {})),
+                "attachments": _attachments(each.id, mails.get(each.id, {}), words),
+                "delivery": delivery.get(each.id, []),
+            }
             for n, each in enumerate(all_of_it, start=1)
         ],
     }
 
 
-def _article(
-    n: int,
-    article: Article,
+def _attachments(
+    article_id: int,
     mail: Mapping[str, Any],
     words: Mapping[tuple[int, str], tuple[int, str]],
-) -> dict[str, Any]:
+) -> list[dict[str, Any]]:
     attachments = []
     for part in mail.get("parts", []):
-        characters, reason = words.get((article.id, part["path"]), (0, ""))
+        characters, reason = words.get((article_id, part["path"]), (0, ""))
         attachments.append({**part, "characters": characters, "unread": reason})
+    return attachments
+
+
+def _deliveries(mails: Mapping[int, Mapping[str, Any]]) -> dict[int, list[str]]:
+    """Return what reports tell, by the article that they are, and are about."""
+    from otrsd.model.report import Report
+
+    told: dict[int, list[str]] = {}
+    for article_id, mail in mails.items():
+        value = mail.get("report")
+        if not value:
+            continue
+        news = [each.news for each in Report.from_plain(value).recipients]
+        for place in {article_id, value.get("about") or article_id}:
+            told.setdefault(place, []).extend(news)
+    return told
+
+
+def _article(
+    n: int, article: Article, number: str, mail: Mapping[str, Any]
+) -> dict[str, Any]:
     return {
         "n": n,
+        # Of the ticket it was written to; another one where tickets were merged.
+        "number": number,
         **asdict(article),
-        "attachments": attachments,
         "defects": mail.get("defects", []),
         "auth": mail.get("auth", {}),
         "seal": mail.get("seal", {}),
+        "passages": [
+            {"start": start, "end": end, "kind": kind}
+            for start, end, kind in mail.get("passages", [])
+        ],
     }
 
 
-def _print_ticket(found: Ticket, value: Mapping[str, Any], zone: ZoneInfo) -> None:
+def _print_ticket(
+    found: Ticket, value: Mapping[str, Any], zone: ZoneInfo, *, full: bool
+) -> None:
     from otrsd.model.ticket import PRIORITIES
 
     facts = (
@@ -199,10 +240,12 @@ def _print_ticket(found: Ticket, value: Mapping[str, Any], zone: ZoneInfo) -> No
     print_facts(facts, zone)
     for article in value["articles"]:
         click.echo()
-        _print_article(article, zone)
+        _print_article(article, found.number, zone, full=full)
 
 
-def _print_article(article: Mapping[str, Any], zone: ZoneInfo) -> None:
+def _print_article(
+    article: Mapping[str, Any], number: str, zone: ZoneInfo, *, full: bool
+) -> None:
     kind = article["kind"].replace("_", " ")
     private = "" if article["visible_to_customer"] else ", not seen by the customer"
     at = moment(article["created_at"], zone)
@@ -210,6 +253,7 @@ def _print_article(article: Mapping[str, Any], zone: ZoneInfo) -> None:
     click.echo(f"-- article {article['n']} - {at} - {sender}")
     attached = [_attachment(each) for each in article["attachments"]]
     facts = (
+        ("ticket", "" if article["number"] == number else article["number"]),
         ("from", article["from_text"]),
         ("to", article["to_text"]),
         ("cc", article["cc_text"]),
@@ -218,9 +262,11 @@ def _print_article(article: Mapping[str, Any], zone: ZoneInfo) -> None:
         ("defects", "; ".join(article["defects"])),
         ("sender", _proved(article["auth"])),
         ("sealed", _sealed(article["seal"])),
+        *(("delivery", each) for each in article["delivery"]),
     )
     print_facts(facts, zone, indent="   ")
-    text = article["text"].strip("\n")
+    text = article["text"] if full else folded(article["text"], article["passages"])
+    text = text.strip("\n")
     if text:
         click.echo()
         say(text)

@@ -1,4 +1,4 @@
-"""``otrsd ticket note|close|reopen|move|tag|priority|assign``: change tickets.
+"""``otrsd ticket note|close|reopen|move|tag|priority|assign|merge``: change tickets.
 
 Each ticket is changed in a transaction of its own, and only as it was when it was
 looked up: a change by somebody else in between is refused (exit 6), never overwritten.
@@ -15,6 +15,7 @@ import click
 
 from otrsd.cli import ticket_names as names
 from otrsd.cli.ask import DECLINED, MANY, SOME_FAILED, Asked, Asking, changing, do_each
+from otrsd.cli.finding import ticket_named
 from otrsd.cli.output import tell
 from otrsd.cli.site import Site
 from otrsd.cli.ticket_text import utf8, written
@@ -134,16 +135,18 @@ def move(site: Site, *, wanted: Wanted, queue: str, message: str | None) -> int:
 @click.command(cls=Asking)
 @tickets_given
 @click.argument("tag")
+@click.option("--remove", is_flag=True, help="Take the tag away.")
 @click.pass_obj
-def tag(site: Site, *, wanted: Wanted, tag: str) -> int:
-    """Give tickets a TAG."""
+def tag(site: Site, *, wanted: Wanted, tag: str, remove: bool) -> int:
+    """Give tickets a TAG, or take it away."""
     from otrsd.store.text import TAG
 
     word = utf8(tag, "the tag").strip()
     if not word or len(word) > TAG or visible(word) != word:
         raise InputError(f"a tag has 1 to {TAG} characters that can be seen")
+    changes = Changes(untag=(word,)) if remove else Changes(tags=(word,))
     with site.app() as app:
-        return _each(site, app, wanted, "tag", lambda _: Changes(tags=(word,)))
+        return _each(site, app, wanted, "tag", lambda _: changes)
 
 
 @click.command(cls=Asking)
@@ -171,6 +174,30 @@ def assign(site: Site, *, wanted: Wanted, login: str, message: str | None) -> in
         return _each(site, app, wanted, "assign", lambda _: wish, message)
 
 
+@click.command(cls=Asking)
+@tickets_given
+@click.argument("main")
+@click.pass_obj
+def merge(site: Site, *, wanted: Wanted, main: str) -> int:
+    """Merge tickets into MAIN: what comes for them goes on there."""
+    from otrsd.desk import merging
+
+    with site.app() as app:
+        into = ticket_named(app, main)
+
+        def deed(ticket: Ticket) -> str:
+            with app.desk().unit() as unit:
+                # Rows are locked in order: a worker may want both, too.
+                ids = sorted({ticket.id, into.id})
+                now = {each: unit.ticket(each) for each in ids}[into.id]
+                if now is None:
+                    raise InputError(f"ticket {into.number} is gone")
+                merging.merge(unit, ticket, now, site.who)
+            return f"{ticket.number}: merged into {into.number}"
+
+        return _with_each(app, wanted, f"merge into {into.number}:", deed)
+
+
 def login_of(site: Site, login: str) -> str:
     """Return the owner that is meant; InputError for what can't be a login."""
     from otrsd.store.text import NAME
@@ -192,9 +219,17 @@ def _each(
     text: str | None = None,
 ) -> int:
     """Look tickets up, ask where there are many, change each; say what changed."""
-    found, missing = names.tickets_named(app, wanted.names, wanted.version)
     if text is not None and not text.strip():
         raise InputError("the text is empty: nothing was changed; leave out -m")
+    return _with_each(
+        app, wanted, verb, lambda ticket: _change(site, app, ticket, wish, text)
+    )
+
+
+def _with_each(
+    app: App, wanted: Wanted, verb: str, change: Callable[[Ticket], str]
+) -> int:
+    found, missing = names.tickets_named(app, wanted.names, wanted.version)
     lines = [_line(ticket) for ticket in found]
     asked = wanted.asked
     wants_asking = asked.dry_run or asked.yes or len(found) > MANY
@@ -203,7 +238,7 @@ def _each(
     by_number = {ticket.number: ticket for ticket in found}
 
     def deed(number: str) -> str:
-        return _change(site, app, by_number[number], wish, text)
+        return change(by_number[number])
 
     code = do_each(list(by_number), deed)
     for error in missing:
@@ -221,6 +256,11 @@ def _change(
     """Change one ticket as it was seen; return what to say of it."""
     from otrsd.desk import replies, tickets
 
+    if ticket.merged_into is not None:
+        raise InputError(
+            f"ticket {ticket.number} is merged and changes no more. "
+            f"Try: otrsd ticket show {ticket.number}"
+        )
     changes = wish(ticket)
     told = _differences(ticket, changes)
     if not told and text is None:
@@ -244,6 +284,7 @@ def _differences(ticket: Ticket, changes: Changes) -> list[str]:
     return [
         *found,
         *(f"tag +{each}" for each in changes.tags if each not in ticket.tags),
+        *(f"tag -{each}" for each in changes.untag if each in ticket.tags),
     ]
 
 
@@ -251,4 +292,4 @@ def _line(ticket: Ticket) -> str:
     return f"{ticket.number}  {ticket.queue}  {ticket.state}  {ticket.title!r}"
 
 
-COMMANDS = (note, close, reopen, move, tag, priority, assign)
+COMMANDS = (note, close, reopen, move, tag, priority, assign, merge)

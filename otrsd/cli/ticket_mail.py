@@ -202,10 +202,12 @@ def _thread(app: App, ticket: Ticket) -> str:
 
 
 def _articles(app: App, ticket: Ticket, kind: ArticleKind) -> list[Article]:
+    from otrsd.desk import merging
     from otrsd.store import articles
 
     with app.database.read() as connection:
-        found = articles.of_ticket(connection, ticket.id)
+        ids = merging.all_of(connection, ticket)
+        found = articles.of_ticket(connection, *ids)
     return [article for article in found if article.kind is kind]
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
 from shutil import which
 
-from otrsd.config.models import Config
+from otrsd.config.models import Config, FetchAccount
 from otrsd.config.problem import Problem, did_you_mean
 from otrsd.config.values import is_loopback
 from otrsd.config.yaml import Node
@@ -28,9 +28,11 @@ def check_cross(config: Config, sections: Mapping[str, Node]) -> Iterator[Proble
     yield from _addresses(config, sections)
     yield from _listeners(config, sections)
     yield from _sending(config, sections)
-    yield from _admin(config, sections)
     yield from _packages(config, sections)
     yield from _keys(config, sections)
+    yield from _fetching(config, sections)
+    yield from _people(config, sections)
+    yield from _closed(config, sections)
 
 
 def _at(sections: Mapping[str, Node], *path: str) -> Node | None:
@@ -113,11 +115,17 @@ def _listeners(config: Config, sections: Mapping[str, Node]) -> Iterator[Problem
         if listener is None or node is None:
             continue
         place = _at(sections, "listen", kind, "address") or node
-        if not is_loopback(listener.address) and "allow" not in (node.map or {}):
-            yield place.problem(
-                f"listen.{kind} is open to the network on {listener.address}",
-                "say who may connect: 'allow: [10.0.0.0/8]'",
-            )
+        if not is_loopback(listener.address):
+            said = f"listen.{kind} is open to the network on {listener.address}"
+            if "allow" not in (node.map or {}):
+                hint = "say who may connect: 'allow: [10.0.0.0/8]'"
+                yield place.problem(said, hint)
+            elif not any(queue.address for queue in config.queues.values()):
+                # A catch_all without them would take mail for the whole world.
+                yield place.problem(
+                    f"{said}, and no queue has an address to take mail for",
+                    "write 'queues: {support: {address: support@example.com}}'",
+                )
         bound = (listener.address, listener.port)
         if listener.port and bound in seen:
             yield (_at(sections, "listen", kind, "port") or node).problem(
@@ -149,9 +157,80 @@ def _sending(config: Config, sections: Mapping[str, Node]) -> Iterator[Problem]:
         )
 
 
-def _admin(config: Config, sections: Mapping[str, Node]) -> Iterator[Problem]:
+def _closed(config: Config, sections: Mapping[str, Node]) -> Iterator[Problem]:
+    for name, queue in config.queues.items():
+        node = _at(sections, "queues", name, "follow_up_within")
+        if node is not None and queue.follow_up != "possible":
+            yield node.problem(
+                f"'follow_up_within' is of no use with 'follow_up: {queue.follow_up}'",
+                "take one of them away",
+            )
+
+
+def _fetching(config: Config, sections: Mapping[str, Node]) -> Iterator[Problem]:
+    """An account knows who it is, and tells it to nobody in clear."""
+    for name, account in config.fetch.items():
+        node = _at(sections, "fetch", name)
+        if node is None:
+            continue
+        for key, text, suggestion in _of_account(account, config):
+            place = _at(sections, "fetch", name, key) or node
+            yield place.problem(text, suggestion)
+        if not name.isprintable() or len(name) > _NAME_LENGTH:
+            yield (
+                sections["fetch"]
+                .keys[name]
+                .problem("an account's name has no control character")
+            )
+
+
+def _of_account(
+    account: FetchAccount, config: Config
+) -> Iterator[tuple[str, str, str]]:
+    """Yield key, text and suggestion of each problem of one account."""
+    if account.tls == "none" and not is_loopback(account.host):
+        yield (
+            "tls",
+            f"'tls: none' is for a host on loopback, not for '{account.host}'",
+            "write 'tls: required' (TLS from the first octet) or 'tls: starttls'",
+        )
+    tokens = bool(account.token) + bool(account.token_command)
+    if account.auth == "xoauth2" and (tokens != 1 or account.password):
+        yield (
+            "auth",
+            "'auth: xoauth2' wants either 'token_command' or 'token', and no password",
+            "write 'token_command: [curl, …]'; see docs/howto/fetch.md",
+        )
+    if account.auth == "password" and (tokens or not account.password):
+        yield (
+            "password",
+            "'auth: password' wants 'password', and no token",
+            "write 'password: {$credential: NAME}', or 'auth: xoauth2'",
+        )
+    if account.protocol == "pop3" and account.move_to:
+        yield "move_to", "POP3 knows no folders", "use 'protocol: imap'"
+    if account.keep and account.move_to:
+        yield "move_to", "what is kept is not moved", "take 'keep' or 'move_to' away"
+    if account.move_to and account.move_to == account.folder:
+        yield "move_to", "mails would be moved where they are", ""
+    if account.queue and account.queue not in config.queues:
+        yield (
+            "queue",
+            f"queue '{account.queue}' does not exist",
+            did_you_mean(account.queue, config.queues),
+        )
+
+
+def _people(config: Config, sections: Mapping[str, Node]) -> Iterator[Problem]:
     node = _at(sections, "site", "admin")
     ours = {each.lower() for queue in config.queues.values() for each in queue.address}
+    agents = _at(sections, "site", "agents")
+    for address in config.site.agents if agents is not None else ():
+        if agents is not None and address.lower() in ours:
+            yield agents.problem(
+                f"'{address}' is the address of a queue, not of an agent",
+                "name the mailbox of a person",
+            )
     if node is not None and config.site.admin.lower() in ours:
         yield node.problem(
             "'site.admin' is the address of a queue: such mails would make tickets",

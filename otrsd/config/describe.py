@@ -51,6 +51,11 @@ _RULE: JsonSchemaValue = {
         },
         "when": {"type": ["object", "null"], "description": "All of these must hold."},
         "then": {"type": ["object", "array", "string"], "description": "What to do."},
+        "tests": {
+            "type": "array",
+            "description": "Mails (mail, raw or file) and what is expected of them.",
+            "items": {"type": "object"},
+        },
     },
 }
 #: What the models leave to others to read.
@@ -72,7 +77,7 @@ _EXTRA: Mapping[str, JsonSchemaValue] = {
     },
 }
 _TOP = "otrsd.yaml, then the files of config/ by name; sections are joined."
-_WITH_SECRETS = ("Site", "Send")
+_WITH_SECRETS = ("Site", "Send", "FetchAccount")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

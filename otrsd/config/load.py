@@ -18,6 +18,7 @@ from otrsd.config.cross import check_cross
 from otrsd.config.fit import fit
 from otrsd.config.models import Config, Plugins, Queue, Site
 from otrsd.config.problem import LocatedError, Problem, Severity, Source, did_you_mean
+from otrsd.config.redact import redacted
 from otrsd.config.secrets import resolve
 from otrsd.config.yaml import Document, Node, read
 
@@ -40,6 +41,7 @@ SECTIONS: Mapping[str, int] = {
     "site": 1,
     "listen": 1,
     "send": 1,
+    "fetch": 1,
     "queues": 1,
     "templates": 1,
     "rules": 1,
@@ -50,7 +52,7 @@ SECTIONS: Mapping[str, int] = {
     "workers": 0,
 }
 #: Sections in which a value may stand outside the files.
-_WITH_SECRETS = ("site", "send", "plugins")
+_WITH_SECRETS = ("site", "send", "fetch", "plugins")
 #: The queue of a site that defines none.
 _BUILT_IN = "support"
 
@@ -165,7 +167,14 @@ def _read(path: Path, root: Path, problems: list[Problem]) -> Document | None:
             )
         )
     except OSError as error:
-        problems.append(Problem(file=name, text=f"can't be read: {error.strerror}"))
+        kept_out = isinstance(error, PermissionError)
+        problems.append(
+            Problem(
+                file=name,
+                text=f"can't be read: {error.strerror}",
+                suggestion="let the daemon's group read it" if kept_out else "",
+            )
+        )
     except UnicodeDecodeError as error:
         text = f"octet {error.start + 1} of the file is not UTF-8"
         problems.append(Problem(file=name, text=text, suggestion="save it as UTF-8"))
@@ -270,7 +279,7 @@ def _build(
     plugins = sections.get("plugins")
     settings = _member(plugins, "settings")
     disabled = (plugins.map or {}).get("disable") if plugins is not None else None
-    files = {source.name: source.text for source in sources}
+    files = {source.name: redacted(source) for source in sources}
     whole = Node(value=sections, keys=sections, source=sources[0], line=1, column=1)
     state = environ.get("OTRSD_STATE")
     ready = {

@@ -70,6 +70,12 @@ class Site(Model):
     default_queue: str = ""
     #: Queue for every unknown recipient by SMTP and LMTP; empty: 550 5.1.1.
     catch_all: str = ""
+    #: Addresses of those who work here: what they forward makes a ticket of the
+    #: original sender, where DMARC proves that it comes from them.
+    agents: MailAddresses = ()
+    #: Whether a mail to several queues makes a ticket in each, linked; else it makes
+    #: one in the queue that is named first.
+    one_ticket_per_queue: bool = False
     #: Where otrsd is reached by a browser; for templates.
     url: str = ""
     #: Mailed once a day for each cause when mail is held or a plugin is switched off;
@@ -95,7 +101,8 @@ class Site(Model):
 class Listener(Model):
     """One SMTP or LMTP listener."""
 
-    #: IP address; beyond loopback ``allow`` must be written.
+    #: IP address; beyond loopback ``allow`` must be written, and a queue must have
+    #: an address.
     address: Annotated[str, AfterValidator(values.bind_address)] = "127.0.0.1"
     #: 0: any free one.
     port: Annotated[Whole, Field(ge=0, le=65535)]
@@ -143,6 +150,16 @@ class Queue(Model):
     description: str = ""
     #: Template that answers the mail which makes a ticket; empty: no answer.
     auto_response: str = ""
+    #: What becomes of mail to a closed ticket: it is appended and opens the ticket, it
+    #: is appended and changes nothing, or it makes a new ticket.
+    follow_up: Literal["possible", "reject", "new_ticket"] = "possible"
+    #: So long after closing that is ``possible``; then it is ``new_ticket``.
+    follow_up_within: Duration | None = None
+    #: What becomes of a mail that would make a ticket here, if its sender never had
+    #: one: a ticket, or it is held, or it goes to the trash.
+    unknown_sender: Literal["create", "hold", "discard"] = "create"
+    #: Template that answers a mail which is rejected; empty: no answer.
+    auto_reject: str = "closed"
     #: Template that ends an agent's answer; empty: none.
     signature: str = ""
     #: Of its templates; empty: ``site.language``.
@@ -191,6 +208,53 @@ class Crypto(Model):
     pgp_home: str = ""
 
 
+class FetchAccount(Model):
+    """A mailbox from which mail is fetched."""
+
+    protocol: Literal["imap", "pop3"]
+    host: Annotated[str, AfterValidator(values.host)]
+    #: 0: the usual one of ``protocol`` and ``tls``.
+    port: Annotated[Whole, Field(ge=0, le=65535)] = 0
+    #: From the first octet (993, 995); ``starttls`` (143, 110); ``none`` is for a host
+    #: on loopback.
+    tls: Literal["required", "starttls", "none"] = "required"
+    #: Certificates that are trusted besides, a PEM file; counts from ``otrsd.yaml``.
+    ca_file: str = ""
+    #: For the login.
+    username: Annotated[str, Field(min_length=1), AfterValidator(values.one_line)]
+    #: Better outside the files: ``{$credential: NAME}``.
+    password: Annotated[str, Field(repr=False), AfterValidator(values.one_line)] = ""
+    #: ``xoauth2`` wants ``token_command`` or ``token`` instead of a password.
+    auth: Literal["password", "xoauth2"] = "password"
+    #: Access token that somebody else renews, where ``{$file: path}`` is read at a
+    #: reload.
+    token: Annotated[str, Field(repr=False)] = ""
+    #: Words of a command, run without a shell, that prints a token endpoint's answer.
+    token_command: Names = ()
+    #: IMAP only.
+    folder: Annotated[str, Field(min_length=1), AfterValidator(values.one_line)] = (
+        "INBOX"
+    )
+    #: Leave mails where they are; else they are deleted once they are in the spool.
+    keep: bool = False
+    #: Folder into which they are moved instead (IMAP only).
+    move_to: Annotated[str, AfterValidator(values.one_line)] = ""
+    #: Between two visits.
+    every: Annotated[Duration, Field(ge=timedelta(seconds=1))] = timedelta(seconds=60)
+    #: Let the server say when mail comes, if it can (IMAP only).
+    idle: bool = True
+    #: Queue of its mails that name no queue of ours; empty: ``site.default_queue``.
+    queue: str = ""
+    #: Larger mails are put aside and named.
+    max_size: Size = 25 * MIB
+
+    @property
+    def reached_at(self) -> int:
+        """Return the port."""
+        usual = {"imap": (993, 143), "pop3": (995, 110)}[self.protocol]
+        return self.port or usual[self.tls != "required"]
+
+
 class Trash(Model):
     """How long discarded mails can be restored."""
 
@@ -227,6 +291,8 @@ class Config(Model):
     site: Site = Site()
     listen: Listen = Listen()
     queues: Mapping[str, Queue] = {}
+    #: Mailboxes elsewhere, by name.
+    fetch: Mapping[str, FetchAccount] = {}
     #: ``None``: nothing is sent, what is owed waits.
     send: Send | None = None
     #: Template name → located raw value.
@@ -247,9 +313,10 @@ class Config(Model):
     root: Path
     #: ``var/`` beside it, or ``$OTRSD_STATE``.
     state: Path
-    #: sha256 over every file read: the configuration's name in a trace.
+    #: sha256 over every file read, as it is stored: the configuration's name in a
+    #: trace. A secret that is changed changes nothing.
     snapshot: str = ""
-    #: File name → text of every file read, in order.
+    #: File name → text of every file read, in order, without its secrets.
     files: Mapping[str, str] = Field(default={}, repr=False)
 
     def site_domain(self) -> str:

@@ -64,6 +64,11 @@ class Problem:
     excerpt: str = ""
 
     @property
+    def is_error(self) -> bool:
+        """Tell whether it keeps the configuration from being used."""
+        return self.severity is Severity.ERROR
+
+    @property
     def place(self) -> str:
         """Return ``file:line:column``, as far as it is known."""
         return f"{self.file}:{self.line}:{self.column}" if self.line else self.file
@@ -75,16 +80,31 @@ class Problem:
         return f"{message}\n{self.excerpt}" if self.excerpt else message
 
 
-#: A value that no message shows, behind its key.
+#: What is shown in the place of a secret.
+HIDDEN = "***"
+#: Keys whose values nobody is shown.
+_HIDDEN_KEYS = (
+    r"[\w-]*(?:passw|secret|token|credential|private)[\w-]*"
+    r"|(?:[\w-]*[_-])?(?:pass|pwd|key|pin)"
+)
+_IS_SECRET = re.compile(_HIDDEN_KEYS, re.IGNORECASE)
+#: In a line of a file: a key, and its value.
 _SECRET = re.compile(
-    r"((?:password|secret|token)[\"']?\s*:\s*)(\"[^\"]*\"?|'[^']*'?|[^\s,{}][^,{}]*)",
+    rf"((?<![\w-])(?:{_HIDDEN_KEYS})[\"']?\s*:\s*)"
+    r"(\"[^\"]*\"?|'[^']*'?|[^\s,{}][^,{}]*)",
     re.IGNORECASE,
 )
+_URL_PASSWORD = re.compile(r"(?<=://)([^/@\s:]*:)([^\s]*)(?=@)")
 
 
 def is_secret(name: str) -> bool:
     """Tell whether a key's value must not be shown: ``send.password``."""
-    return _SECRET.fullmatch(f"{name.rpartition('.')[2]}: x") is not None
+    return _IS_SECRET.fullmatch(name.rpartition(".")[2]) is not None
+
+
+def without_passwords(text: str) -> str:
+    """Return ``text`` with the password of each URL in it hidden."""
+    return _URL_PASSWORD.sub(rf"\1{HIDDEN}", text)
 
 
 class LocatedError(ConfigError):
@@ -121,7 +141,8 @@ def _excerpt(text: str, line: int, column: int, width: int) -> str:
     if not text.strip():
         return ""
     # As long as it was, so that the caret stays under its place.
-    text = _SECRET.sub(lambda found: found[1] + "*" * len(found[2]), text)
+    for pattern in (_SECRET, _URL_PASSWORD):
+        text = pattern.sub(lambda found: found[1] + "*" * len(found[2]), text)
     # A long line is cut so that the place itself is seen.
     start = max(0, column - 1 - _SHOWN // 2) if len(text) > _SHOWN else 0
     shown = visible(text[start : start + _SHOWN])

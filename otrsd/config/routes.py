@@ -18,6 +18,7 @@ class Routes:
     def __init__(self, config: Config) -> None:
         self.default_queue = config.site.default_queue
         self.catch_all = config.site.catch_all
+        self._agents = frozenset(config.site.agents)
         self._delimiters = {"+", config.site.recipient_delimiter} - {""}
         self._queues = {
             split(address): name
@@ -35,6 +36,10 @@ class Routes:
             if queue is None and character in self._delimiters:
                 queue = self._queues.get((local[:end], domain))
         return queue
+
+    def is_agent(self, address: str) -> bool:
+        """Tell whether somebody who works here writes from this very address."""
+        return address in self._agents
 
     @property
     def addresses(self) -> tuple[str, ...]:

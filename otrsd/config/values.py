@@ -85,6 +85,13 @@ def host_or_none(value: str) -> str:
     return host(value) if value else value
 
 
+def one_line(value: str) -> str:
+    """Check that a text can be an argument of a command of a line."""
+    if any(character < " " or character == "\x7f" for character in value):
+        raise ValueError("has a line end or another control character")
+    return value
+
+
 def network(value: str) -> str:
     """Check one CIDR block or address."""
     try:

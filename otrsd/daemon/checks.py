@@ -13,7 +13,7 @@ from datetime import timedelta
 from enum import IntEnum
 
 from otrsd.app import App
-from otrsd.daemon import reload, status
+from otrsd.daemon import reload, status, timekeeping
 from otrsd.errors import OtrsdError
 from otrsd.spool import State
 from otrsd.store import figures, index_todo, schema
@@ -66,7 +66,8 @@ def _daemon(app: App) -> Check:
     if found is None:
         text, remedy = "no daemon runs", "otrsd run, or systemctl start otrsd"
         return Check(name="daemon", level=Level.CRITICAL, text=text, remedy=remedy)
-    dead = [p for p in found.processes if not p.pid and p.state != "stopped"]
+    # Without a death it waits for its first start: a namesake finishes a mail.
+    dead = [p for p in found.processes if p.state == "waiting" and p.last_death]
     if dead:
         text = "; ".join(f"{p.name} is dead: {p.last_death}" for p in dead)
         return Check(
@@ -103,16 +104,27 @@ def _database(app: App) -> Check:
 def _clock(app: App) -> Check:
     with app.database.read() as connection:
         latest = figures.latest_change(connection)
+        servers = figures.servers_clock(connection)
     now = app.clock.now()
     if latest is not None and latest > now + _AHEAD:
-        return Check(
-            name="clock",
-            level=Level.CRITICAL,
-            text=f"it says {now:%Y-%m-%d %H:%M} UTC, but the newest change of a "
+        return _wrong_clock(
+            f"it says {now:%Y-%m-%d %H:%M} UTC, but the newest change of a "
             f"ticket is of {latest:%Y-%m-%d %H:%M} UTC: it was set back",
-            remedy="timedatectl",
+            Level.CRITICAL,
         )
+    if servers is not None and abs(servers - now) > _AHEAD:
+        return _wrong_clock(
+            f"it says {now:%Y-%m-%d %H:%M:%S} UTC, the database's server "
+            f"{servers:%Y-%m-%d %H:%M:%S} UTC: one of them is wrong"
+        )
+    if timekeeping.is_kept() is False:
+        return _wrong_clock("no time server keeps it")
     return Check(name="clock", text=f"{now:%Y-%m-%d %H:%M:%S} UTC")
+
+
+def _wrong_clock(text: str, level: Level = Level.WARNING) -> Check:
+    remedy = "timedatectl timesync-status, or chronyc tracking"
+    return Check(name="clock", level=level, text=text, remedy=remedy)
 
 
 def _spool(app: App) -> Check:

@@ -41,7 +41,7 @@ def live(
             control.ask_to_stop()
         show_name(role.name)
         set_up(log)
-        code = _run(role, control, predecessor, log)
+        code = carry_out(role, control, predecessor, log)
     finally:
         # No interpreter shutdown: what the template holds is not ours to close.
         for stream in (sys.stdout, sys.stderr):
@@ -50,7 +50,8 @@ def live(
         os._exit(code)
 
 
-def _run(role: Role, control: RoleControl, before: Work | None, log: Lines) -> int:
+def carry_out(role: Role, control: RoleControl, before: Work | None, log: Lines) -> int:
+    """Do the role's work; return its exit code."""
     try:
         role.run(control, before)
     except BaseException as error:  # noqa: BLE001 - SystemExit of a plugin too

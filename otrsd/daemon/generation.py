@@ -1,16 +1,19 @@
-"""One template and the children forked from it, as the supervisor holds them.
+"""One template and its children, as the supervisor holds them.
 
 A reload makes a second generation beside the first, so nothing here is shared
-between two: each has its own stream, its own slots and its own books.
+between two: each has its own stream, its own slots and its own books. What a template
+and its children are made of is their :class:`Body`: forked processes, or threads
+(:mod:`otrsd.daemon.threads`).
 """
 
 from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import NoReturn, Protocol
 
 from otrsd.clock import Clock
 from otrsd.daemon.children import Child, Death, cause_of
@@ -45,17 +48,39 @@ class Surroundings:
     wake: int
     #: The supervisor's own descriptors, closed in the template.
     foreign: tuple[int, ...]
+    #: Starts a template at the other end of the stream.
+    launch: Launch
+    #: Whether everything is coming to its end.
+    stopping: Callable[[], bool]
+
+
+#: Starts a template: what is around it, our end of the stream, its own.
+Launch = Callable[["Surroundings", Wire, Wire], "Body"]
+
+
+class Body(Protocol):
+    """A running template; it owns its end of the stream."""
+
+    pid: int
+    slots: Slots
+
+    def reap(self, *, block: bool = False) -> int | None:
+        """Return the template's exit code if it has ended."""
+        ...
+
+    def end(self, children: Sequence[Child]) -> int | None:
+        """End it now with the children it left, as far as that can be done."""
+        ...
 
 
 class Generation:
-    """A template process and its children; made by forking the template.
+    """A template and its children; made by starting the template.
 
     Raises OSError where the machine has no room for another process.
     """
 
     def __init__(self, around: Surroundings) -> None:
         self._around = around
-        self._slots = Slots(MOST_CHILDREN)
         self.wire, theirs = wires()
         self.born = around.clock.monotonic()
         #: Whether the template has said which roles there are.
@@ -63,17 +88,13 @@ class Generation:
         #: Why it could not load, if it could not.
         self.refused: Refused | None = None
         self.children: dict[str, Child] = {}
-        self._code: int | None = None
-        parent = os.getpid()
         try:
-            self.pid = os.fork()
+            self._body = around.launch(around, self.wire, theirs)
         except OSError:
+            self.wire.close()
             theirs.close()
-            self.close()
             raise
-        if self.pid == 0:
-            self._become_template(parent, theirs)
-        theirs.close()
+        self.pid = self._body.pid
 
     def living(self) -> list[Child]:
         """Return the children that are not known to be dead."""
@@ -120,17 +141,46 @@ class Generation:
 
     def wreck(self) -> int:
         """End the template and whatever it left behind; return its exit code."""
-        if self.reap() is None:
-            os.kill(self.pid, signal.SIGKILL)
-        code = self.reap(block=True)
-        for child in self.living():
-            # The kernel has done so already where it knows how to (prctl).
-            if child.pid:
-                with suppress(ProcessLookupError):
-                    os.kill(child.pid, signal.SIGKILL)
+        living = self.living()
+        code = self._body.end(living)
+        for child in living:
             child.died("its template died", innocent=True)
         self.close()
         return code or 0
+
+    def reap(self, *, block: bool = False) -> int | None:
+        """Return the template's exit code if it has ended."""
+        return self._body.reap(block=block)
+
+    def close(self) -> None:
+        """Give stream and slots back."""
+        self.wire.close()
+        self._body.slots.close()
+
+    def _open_books(self, roles: tuple[RoleLine, ...]) -> None:
+        self.loaded = True
+        clock = self._around.clock
+        for index, line in enumerate(roles):
+            child = Child(line, index, self._body.slots[index], clock)
+            self.children[line.name] = child
+
+
+class Forked:
+    """A template that is a process, and so are its children."""
+
+    def __init__(self, around: Surroundings, ours: Wire, theirs: Wire) -> None:
+        self.slots = Slots(MOST_CHILDREN)
+        self._code: int | None = None
+        parent = os.getpid()
+        try:
+            self.pid = os.fork()
+        except OSError:
+            self.slots.close()
+            raise
+        if self.pid == 0:
+            ours.close()
+            _become_template(around, parent, theirs, self.slots)
+        theirs.close()
 
     def reap(self, *, block: bool = False) -> int | None:
         """Return the template's exit code if it has ended."""
@@ -139,31 +189,32 @@ class Generation:
             self._code = os.waitstatus_to_exitcode(status) if pid else None
         return self._code
 
-    def close(self) -> None:
-        """Give stream and slots back."""
-        self.wire.close()
-        self._slots.close()
+    def end(self, children: Sequence[Child]) -> int | None:
+        """Kill the template and the children it left; return its exit code."""
+        if self.reap() is None:
+            os.kill(self.pid, signal.SIGKILL)
+        code = self.reap(block=True)
+        for child in children:
+            # The kernel has done so already where it knows how to (prctl).
+            if child.pid:
+                with suppress(ProcessLookupError):
+                    os.kill(child.pid, signal.SIGKILL)
+        return code
 
-    def _open_books(self, roles: tuple[RoleLine, ...]) -> None:
-        self.loaded = True
-        clock = self._around.clock
-        for index, line in enumerate(roles):
-            child = Child(line, index, self._slots[index], clock)
-            self.children[line.name] = child
 
-    def _become_template(self, parent: int, wire: Wire) -> NoReturn:
-        # Only here: what the template imports must not weigh on the supervisor.
-        from otrsd.daemon.template import Inheritance, run_template  # noqa: PLC0415
+def _become_template(
+    around: Surroundings, parent: int, wire: Wire, slots: Slots
+) -> NoReturn:
+    # Only here: what the template imports must not weigh on the supervisor.
+    from otrsd.daemon.template import Inheritance, run_template  # noqa: PLC0415
 
-        around = self._around
-        self.wire.close()
-        given = Inheritance(
-            parent=parent,
-            wire=wire,
-            slots=self._slots,
-            wake=around.wake,
-            foreign=around.foreign,
-            log=around.log.renamed("template"),
-            clock=around.clock,
-        )
-        run_template(given, around.prepare)
+    given = Inheritance(
+        parent=parent,
+        wire=wire,
+        slots=slots,
+        wake=around.wake,
+        foreign=around.foreign,
+        log=around.log.renamed("template"),
+        clock=around.clock,
+    )
+    run_template(given, around.prepare)

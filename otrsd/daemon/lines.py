@@ -14,8 +14,9 @@ import json
 import os
 import re
 import select
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from datetime import datetime
 from typing import Any
 
 from otrsd.clock import Clock
@@ -35,6 +36,9 @@ _HIDDEN = re.compile(
 )
 _PLAIN = re.compile(r"[^\s\"=\\]+\Z")
 
+#: Writes a line in another dress: time, level, event, ``key=value`` …
+Dress = Callable[[datetime, str, str, Sequence[str]], str]
+
 
 class Lines:
     """Where this process writes its log lines."""
@@ -47,12 +51,14 @@ class Lines:
         as_json: bool = False,
         level: str = "info",
         process: str = "",
+        dress: Dress | None = None,
     ) -> None:
         self._descriptor = descriptor
         self._clock = clock
         self._as_json = as_json
         self._least = LEVELS.index(level)
         self._process = {"process": process} if process else {}
+        self._dress = dress
         self._lost = 0
 
     def renamed(self, process: str) -> Lines:
@@ -63,6 +69,7 @@ class Lines:
             as_json=self._as_json,
             level=LEVELS[self._least],
             process=process,
+            dress=self._dress,
         )
 
     def wants(self, level: str) -> bool:
@@ -99,7 +106,8 @@ class Lines:
         return line[:_LONGEST_LINE]
 
     def _line(self, level: str, event: str, fields: Mapping[str, Any]) -> str:
-        time = self._clock.now().isoformat(timespec="milliseconds")
+        at = self._clock.now()
+        time = at.isoformat(timespec="milliseconds")
         head = {"time": time.replace("+00:00", "Z"), "level": level, "event": event}
         if self._lost:
             fields = {**fields, "lines_lost": self._lost}
@@ -107,6 +115,8 @@ class Lines:
             cut = {key: _cut(value) for key, value in fields.items()}
             return json.dumps({**head, **cut}, default=str)
         said = [f"{key}={_quoted(value)}" for key, value in fields.items()]
+        if self._dress is not None:
+            return self._dress(at, level, visible(event), said)
         return " ".join([head["time"], level, visible(event), *said])
 
     def _put(self, line: bytes) -> None:

@@ -1,4 +1,4 @@
-"""``/metrics``: what Prometheus reads; measured when it is asked for.
+"""``/metrics``: what Prometheus reads; measured when it is asked for, or added up.
 
 Names and units follow https://prometheus.io/docs/practices/naming/. Labels are queues,
 states, plugins and process names, which the site's own files bound: no address, no
@@ -7,16 +7,25 @@ subject. A part that can't be measured is left out, and ``otrsd_up`` of it is 0.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
+from itertools import accumulate
 
-from prometheus_client.core import CollectorRegistry, GaugeMetricFamily, Metric
+from prometheus_client.core import (
+    CollectorRegistry,
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
 from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import Collector
 
 from otrsd import __version__
 from otrsd.app import App
+from otrsd.counters import CLASS_NAMES, FAMILIES, FOLDER, SUM, Family, read_all
 from otrsd.daemon import reload, status
+from otrsd.desk import outgoing
 from otrsd.errors import OtrsdError
 from otrsd.store import figures, index_todo
 
@@ -44,6 +53,7 @@ class _Measured(Collector):
             "daemon": _of_daemon,
             "spool": _of_spool,
             "desk": _of_desk,
+            "processes": _of_processes,
         }
         for name, measure in parts.items():
             try:
@@ -112,16 +122,53 @@ def _of_desk(app: App) -> Iterator[Metric]:
     with app.database.read() as connection:
         tickets = figures.tickets_by_state(connection)
         owed = figures.owed(connection)
+        sent = outgoing.figures(connection)
         lag = index_todo.lag(connection)
     counts = GaugeMetricFamily("otrsd_tickets", "Tickets.", labels=["queue", "state"])
     for labels, count in tickets.items():
         counts.add_metric(list(labels), count)
     yield counts
     yield _one("otrsd_outgoing_queue", "Mails and events still owed.", owed)
+    results = CounterMetricFamily(
+        "otrsd_outgoing", "Mails of ours, by what became of them.", labels=["result"]
+    )
+    for result, times in sent.results.items():
+        results.add_metric([result], times)
+    yield results
+    yield CounterMetricFamily(
+        "otrsd_loops_stopped",
+        "Automatic answers that the loop guard has refused.",
+        value=sent.stopped,
+    )
     behind = (app.clock.now() - lag.oldest).total_seconds() if lag.oldest else 0.0
     yield _one(
         "otrsd_index_lag_seconds", "How far the index is behind.", max(0.0, behind)
     )
+
+
+def _of_processes(app: App) -> Iterator[Metric]:
+    """Add up what the processes have counted."""
+    of_name: dict[str, dict[tuple[str, ...], float]] = {}
+    for (name, *labels), value in read_all(app.state / FOLDER).items():
+        of_name.setdefault(name, {})[tuple(labels)] = value
+    for family in FAMILIES:
+        values = of_name.get(family.name, {})
+        if family.is_histogram:
+            yield _histogram(family, values)
+            continue
+        metric = CounterMetricFamily(family.name, family.text, labels=family.labels)
+        for names, value in sorted(values.items()):
+            metric.add_metric(names, value)
+        yield metric
+
+
+def _histogram(family: Family, values: Mapping[tuple[str, ...], float]) -> Metric:
+    metric = HistogramMetricFamily(family.name, family.text, labels=family.labels)
+    for labels in sorted({each[:-1] for each in values}):
+        counts = (values.get((*labels, name), 0.0) for name in CLASS_NAMES)
+        classes = list(zip(CLASS_NAMES, accumulate(counts), strict=True))
+        metric.add_metric(labels, classes, values.get((*labels, SUM), 0.0))
+    return metric
 
 
 def _one(name: str, text: str, value: float) -> Metric:

@@ -7,7 +7,7 @@ finish the mail in hand, then ends what pays side effects and watches time.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set as AbstractSet
 from dataclasses import dataclass
 
 from otrsd.control import Control, Work
@@ -29,6 +29,14 @@ RANKS: Mapping[str, tuple[int, int]] = {
     "health": (3, 3),
 }
 
+#: What ``--role`` may name → the roles that it stands for.
+DUTIES: Mapping[str, tuple[str, ...]] = {
+    "receiver": ("receiver",),
+    "postmaster": ("postmaster",),
+    "relay": ("relay", "index", "mail", "extract"),
+    "scheduler": ("scheduler",),
+}
+
 #: More postmasters than this are never started without being asked for.
 _MOST_POSTMASTERS = 4
 
@@ -43,6 +51,25 @@ class Role:
     start: int = 0
     #: Lower ranks are stopped first, and are gone before the next are asked.
     stop: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What this node is to run."""
+
+    #: Keys of :data:`DUTIES`; health runs with any of them.
+    duties: AbstractSet[str] = frozenset(DUTIES)
+    #: Threads of one process, each with its own connections; one postmaster.
+    single: bool = False
+    #: One postmaster, and no mail leaves the house.
+    dev: bool = False
+
+    def has(self, role: str) -> bool:
+        """Tell whether this node runs ``role``."""
+        if role == "mail" and self.dev:
+            return False
+        duty = next((d for d, roles in DUTIES.items() if role in roles), None)
+        return duty is None or duty in self.duties
 
 
 def postmasters(wanted: int, cores: int | None) -> int:

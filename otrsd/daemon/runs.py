@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 
 import structlog
@@ -18,7 +19,8 @@ from otrsd.app import App
 from otrsd.channels.drop import make_drop_folder, write_pipe_json
 from otrsd.channels.ways import pipe_settings, run_receiver
 from otrsd.control import Control, Work
-from otrsd.daemon.roles import Role, Run, arrange, postmasters
+from otrsd.counters import FOLDER, Counters
+from otrsd.daemon.roles import Role, Run, Wanted, arrange, postmasters
 from otrsd.desk.notices import tell_admin
 from otrsd.errors import OtrsdError
 from otrsd.hooks import Hooks
@@ -28,13 +30,14 @@ from otrsd.relay.extract_lane import ExtractLane
 from otrsd.relay.extractor import Extractor
 from otrsd.relay.index_lane import run_index_lane
 from otrsd.relay.mail_lane import MailLane
-from otrsd.relay.submission import submit
+from otrsd.relay.patience import Patience
 from otrsd.scheduler.timers import Scheduler
 
 
-def roles_of(app: App) -> tuple[Role, ...]:
-    """Return the roles of a node that runs everything."""
-    count = postmasters(app.config.workers, os.cpu_count())
+def roles_of(app: App, wanted: Wanted) -> tuple[Role, ...]:
+    """Return the roles of this node."""
+    alone = wanted.single or wanted.dev
+    count = 1 if alone else postmasters(app.config.workers, os.cpu_count())
     names = [f"postmaster-{n}" for n in range(1, count + 1)]
     work: dict[str, Callable[..., None]] = {
         "receiver": receive,
@@ -51,7 +54,9 @@ def roles_of(app: App) -> tuple[Role, ...]:
     if app.config.send is not None:
         work["mail"] = send_mail
     runs: Mapping[str, Run] = {
-        name: partial(_closing, app, run) for name, run in work.items()
+        name: partial(_closing, app.apart() if wanted.single else app, run)
+        for name, run in work.items()
+        if wanted.has(name)
     }
     return arrange(runs, postmasters=count)
 
@@ -68,34 +73,49 @@ def prepare_state(app: App) -> None:
 
 
 def receive(app: App, control: Control, _predecessor: Work | None) -> None:
-    """Run the ways in: SMTP, LMTP, the drop folder, the submit socket."""
-    run_receiver(app.config, app.spool, control, app.clock)
+    """Run the ways in: SMTP, LMTP, the drop folder, the submit socket, fetching."""
+    run_receiver(
+        app.config,
+        app.spool,
+        control,
+        app.clock,
+        tell=partial(_tell, app),
+        counters=counters_of(app, control),
+    )
 
 
 def carry(
     app: App, control: Control, predecessor: Work | None, *, names: list[str]
 ) -> None:
     """Run one postmaster."""
+    if control.name == names[0]:
+        # After a reload the pipe hears of new addresses only once they are in force.
+        write_pipe_json(app.state / "pipe.json", pipe_settings(app.config))
     if predecessor is not None:
         held = app.spool.worker_died(control.name, predecessor)
         if held:
             tell_of_held(app, held)
     app.spool.recover([name for name in names if name != control.name])
-    worker = Worker(app.postmaster(), app.spool, control, structlog.get_logger())
+    post = replace(app.postmaster(), counters=counters_of(app, control))
+    worker = Worker(post, app.spool, control, structlog.get_logger())
     control.ready()
     worker.run()
 
 
+def counters_of(app: App, control: Control) -> Counters:
+    """Return the counters of this process, whose sums ``/metrics`` shows."""
+    return Counters.open(app.state / FOLDER, control.name)
+
+
 def tell_of_held(app: App, held: Sequence[str]) -> None:
     """Mail the admin that mails killed their worker; that it fails stops nothing."""
+    reason = "a worker died or overran in it, three times"
+    _tell(app, "A mail is held", reason, f"otrsd spool show {held[0]}")
+
+
+def _tell(app: App, what: str, reason: str, look: str) -> None:
     try:
-        tell_admin(
-            app.desk(),
-            app.letterhead(),
-            what="A mail is held",
-            reason="a worker died or overran in it, three times",
-            look=f"otrsd spool show {held[0]}",
-        )
+        tell_admin(app.desk(), app.letterhead(), what=what, reason=reason, look=look)
     except OtrsdError as error:
         structlog.get_logger().warning("admin.not_told", reason=str(error))
 
@@ -110,7 +130,7 @@ def tell_events(app: App, control: Control, _predecessor: Work | None) -> None:
     hand = Hand(control)
     lane = EventLane(
         database=app.database,
-        hooks=Hooks(app.hooks.plugins, hand.watch),
+        hooks=Hooks(app.hooks.plugins, hand.watch, counters=counters_of(app, control)),
         clock=app.clock,
         control=control,
         log=structlog.get_logger(),
@@ -148,7 +168,7 @@ def send_mail(app: App, control: Control, _predecessor: Work | None) -> None:
         raise AssertionError("the mail lane needs a smarthost")
     lane = MailLane(
         desk=app.desk(),
-        submit=partial(submit, smarthost),
+        submit=Patience(smarthost=smarthost, control=control),
         control=control,
         log=structlog.get_logger(),
     )
@@ -158,8 +178,6 @@ def send_mail(app: App, control: Control, _predecessor: Work | None) -> None:
 
 def watch_time(app: App, control: Control, predecessor: Work | None) -> None:
     """Run the scheduler."""
-    # After a reload the pipe hears of new addresses only once they are in force.
-    write_pipe_json(app.state / "pipe.json", pipe_settings(app.config))
     scheduler = Scheduler(
         desk=app.desk(),
         hooks=app.hooks,

@@ -10,14 +10,19 @@ middle of a write leaves the Work before it whole. A reader that finds the count
 moved while it copied has a torn copy and reads again. Texts longer than their room
 are cut. The counter is stored by one machine instruction; that it becomes visible
 after the body is given on x86-64 and not promised by every other processor: there
-a reader may, very rarely, see the fields of two neighbouring steps mixed.
+a reader may, very rarely, see the fields of two neighbouring steps mixed. Where
+threads stand for children, the mapping is a file: it tells the next process what this
+one had in hand.
 """
 
 from __future__ import annotations
 
 import mmap
+import os
 import struct
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 from otrsd.control import Work
 
@@ -26,6 +31,8 @@ _BODY = struct.Struct("=dd?24s32s120s")
 _ROOM = 200
 _SLOT = 512
 _BODIES = 24
+#: Where a slot of a file has its owner's name.
+_NAME = slice(_BODIES + 2 * _ROOM, _SLOT)
 #: Words before the bodies.
 _COUNTER, _READY, _ASKED = 0, 1, 2
 _TRIES = 100
@@ -61,6 +68,16 @@ class Slot:
     def mark_ready(self) -> None:
         """Say that the child does its work now."""
         self._words[_READY] = 1
+
+    @property
+    def owner(self) -> str:
+        """Return whose slot it is, where that has been said."""
+        return _text(bytes(self._view[_NAME]))
+
+    @owner.setter
+    def owner(self, name: str) -> None:
+        room = _NAME.stop - _NAME.start
+        self._view[_NAME] = name.encode()[:room].ljust(room, b"\0")
 
     @property
     def ready(self) -> bool:
@@ -107,10 +124,11 @@ class Slot:
 
 
 class Slots:
-    """The mapping with room for ``count`` children."""
+    """The mapping with room for ``count`` children; ``path``: in a new file."""
 
-    def __init__(self, count: int) -> None:
-        self._mapping = mmap.mmap(-1, count * _SLOT)
+    def __init__(self, count: int, path: Path | None = None) -> None:
+        self._path = path
+        self._mapping = _mapping(count * _SLOT, path)
         self._slots = tuple(Slot(self._mapping, index) for index in range(count))
 
     def __getitem__(self, index: int) -> Slot:
@@ -124,6 +142,40 @@ class Slots:
         for slot in self._slots:
             slot.release()
         self._mapping.close()
+        if self._path is not None:
+            with suppress(FileNotFoundError):
+                self._path.unlink()
+
+
+def left_in_hand(path: Path) -> dict[str, Work]:
+    """Return by name what the roles of a dead process had in hand, if it is there."""
+    try:
+        octets = path.read_bytes()
+    except OSError:
+        return {}
+    starts = range(0, len(octets) - _SLOT + 1, _SLOT)
+    slots = (octets[at : at + _SLOT] for at in starts)
+    return dict(filter(None, map(_left, slots)))
+
+
+def _left(slot: bytes) -> tuple[str, Work] | None:
+    (counter,) = struct.unpack_from("=Q", slot)
+    body = slot[_BODIES + (counter & 1) * _ROOM :][: _BODY.size]
+    held = _in_hand(body)
+    return (_text(slot[_NAME]), held.work) if held else None
+
+
+def _mapping(size: int, path: Path | None) -> mmap.mmap:
+    if path is None:
+        return mmap.mmap(-1, size)
+    descriptor = os.open(
+        path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600
+    )
+    try:
+        os.ftruncate(descriptor, size)
+        return mmap.mmap(descriptor, size)
+    finally:
+        os.close(descriptor)
 
 
 def _in_hand(body: bytes) -> InHand | None:

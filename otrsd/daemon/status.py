@@ -9,8 +9,11 @@ picture: losing it loses nothing, and a disk without room costs only the picture
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from pathlib import Path
 
 from otrsd.daemon import lock
@@ -49,6 +52,18 @@ class DaemonStatus:
     state: str
     since: str
     processes: tuple[ProcessStatus, ...] = ()
+
+
+def picture(
+    state: str, since: datetime, processes: Sequence[ProcessStatus]
+) -> DaemonStatus:
+    """Return what this daemon shows of itself."""
+    return DaemonStatus(
+        pid=os.getpid(),
+        state=state,
+        since=since.isoformat(timespec="seconds"),
+        processes=tuple(processes),
+    )
 
 
 class StatusFile:

@@ -19,13 +19,14 @@ from otrsd.daemon import lock
 from otrsd.daemon.backoff import Backoff
 from otrsd.daemon.children import Child, Death, cause_of
 from otrsd.daemon.generation import Generation, Surroundings
-from otrsd.daemon.halt import STOP_SECONDS, Halt
+from otrsd.daemon.halt import Halt
 from otrsd.daemon.lines import Lines
+from otrsd.daemon.manner import Manner
 from otrsd.daemon.notify import Notifier
 from otrsd.daemon.reload import Reload, Results
 from otrsd.daemon.roles import Prepare
 from otrsd.daemon.signals import Signals
-from otrsd.daemon.status import DaemonStatus, StatusFile
+from otrsd.daemon.status import StatusFile, picture
 
 _TICK_SECONDS = 0.25
 #: A longer gap between two looks means that the machine stood still, not the child.
@@ -36,6 +37,7 @@ _SLOW_SECONDS = 10.0
 _TEMPLATE_SECONDS = 2.0
 #: EX_CONFIG: a role that ends with it at the start will not do better next time.
 _FINAL_CODE = 78
+_USUAL = Manner()
 
 
 class Supervisor:
@@ -49,7 +51,7 @@ class Supervisor:
         log: Lines,
         clock: Clock,
         environ: Mapping[str, str],
-        stop_seconds: float = STOP_SECONDS,
+        manner: Manner = _USUAL,
     ) -> None:
         self._prepare = prepare
         self._state = state
@@ -59,7 +61,7 @@ class Supervisor:
         self._status = StatusFile(state)
         self._results = Results(state, clock)
         self._reload: Reload | None = None
-        self._stop_seconds = stop_seconds
+        self._manner = manner
         self._signals = Signals()
         self._selector = selectors.DefaultSelector()
         self._since = clock.now()
@@ -124,6 +126,7 @@ class Supervisor:
         self._signals.drain()
 
     def _obey_signals(self) -> None:
+        self._signals.hangups += self._manner.has_changed()
         if self._signals.hangups and self._reload is None and self._was_ready:
             self._signals.hangups = 0
             if self._halt is None and self._generation is not None:
@@ -147,6 +150,8 @@ class Supervisor:
             clock=self._clock,
             wake=self._signals.wake,
             foreign=tuple(each for each in foreign if each >= 0),
+            launch=self._manner.launch,
+            stopping=lambda: self._halt is not None,
         )
         generation = Generation(around)
         self._selector.register(generation.wire, selectors.EVENT_READ)
@@ -263,7 +268,7 @@ class Supervisor:
         except OSError as error:
             self._end_reload(ok=False, text=f"no process for the new template: {error}")
             return
-        self._reload = Reload(new, now, self._stop_seconds)
+        self._reload = Reload(new, now, self._manner.stop_seconds)
 
     def _advance_reload(self) -> None:
         reload, now = self._reload, self._clock.monotonic()
@@ -300,6 +305,7 @@ class Supervisor:
 
     def _end_reload(self, *, ok: bool, text: str = "") -> None:
         self._reload = None
+        self._show(self._clock.monotonic())
         self._results.end(ok=ok, text=text)
         if ok:
             self._log.info("config.reloaded", processes=len(self._children()))
@@ -320,7 +326,7 @@ class Supervisor:
 
     def _begin_halt(self, now: float, *, exit_code: int = 0) -> None:
         ranks = [child.line.stop for child in self._children()]
-        self._halt = Halt(now, ranks, self._stop_seconds)
+        self._halt = Halt(now, ranks, self._manner.stop_seconds)
         self._halt_code = exit_code
         self._log.info("daemon.stopping")
         self._notifier.send("STOPPING=1")
@@ -370,7 +376,7 @@ class Supervisor:
         if self._is_ready_now():
             self._was_ready = True
             # Whoever reads "ready" in the log may look at the status next.
-            self._status.show(self._picture(), now)
+            self._show(now)
             self._results.end(ok=True)
             self._log.info("daemon.ready", processes=len(self._children()))
             self._notifier.send("READY=1", f"MAINPID={os.getpid()}")
@@ -378,7 +384,7 @@ class Supervisor:
             self._next_sign_of_life = now + self._notifier.watchdog_seconds
             self._notifier.send("WATCHDOG=1")
         if self._status.due(now):
-            self._status.show(self._picture(), now)
+            self._show(now)
 
     def _is_ready_now(self) -> bool:
         news = self._halt is None and not self._was_ready
@@ -387,11 +393,8 @@ class Supervisor:
     def _children(self) -> tuple[Child, ...]:
         return tuple(self._generation.children.values()) if self._generation else ()
 
-    def _picture(self) -> DaemonStatus:
+    def _show(self, now: float) -> None:
         state = "ready" if self._was_ready else "starting"
-        return DaemonStatus(
-            pid=os.getpid(),
-            state="stopping" if self._halt else state,
-            since=self._since.isoformat(timespec="seconds"),
-            processes=tuple(child.status() for child in self._children()),
-        )
+        state = "stopping" if self._halt else state
+        shown = picture(state, self._since, [c.status() for c in self._children()])
+        self._status.show(shown, now)

@@ -65,8 +65,8 @@ class Inheritance:
 
 
 @dataclass(slots=True, kw_only=True)
-class _Fork:
-    """A child as its parent knows it."""
+class Offspring:
+    """A child as its template knows it."""
 
     name: str
     #: Closing it asks the child to stop; ``None`` once that is done.
@@ -92,11 +92,11 @@ def run_template(given: Inheritance, prepare: Prepare) -> NoReturn:
     try:
         roles = prepare()
     except BaseException as error:  # noqa: BLE001 - plugins may raise anything
-        given.wire.send(_refusal(error))
+        given.wire.send(refusal(error))
         os._exit(1)
     _settle_in_again(given)
     forks = _Forks(given, {role.name: role for role in roles})
-    given.wire.send(Loaded(roles=tuple(_line(role) for role in roles)))
+    given.wire.send(Loaded(roles=tuple(line_of(role) for role in roles)))
     forks.serve()
     os._exit(0)
 
@@ -127,11 +127,13 @@ def _settle_in_again(given: Inheritance) -> None:
     gc.freeze()
 
 
-def _line(role: Role) -> RoleLine:
+def line_of(role: Role) -> RoleLine:
+    """Return what the supervisor knows of a role."""
     return RoleLine(name=role.name, start=role.start, stop=role.stop)
 
 
-def _refusal(error: BaseException) -> Refused:
+def refusal(error: BaseException) -> Refused:
+    """Return what tells the supervisor why nothing could be loaded."""
     if isinstance(error, OtrsdError):
         return Refused(text=str(error), exit_code=error.exit_code)
     return Refused(text=f"{type(error).__name__}: {error}", exit_code=1)
@@ -143,7 +145,7 @@ class _Forks:
     def __init__(self, given: Inheritance, roles: dict[str, Role]) -> None:
         self._given = given
         self._roles = roles
-        self._by_pid: dict[int, _Fork] = {}
+        self._by_pid: dict[int, Offspring] = {}
         self._pid = os.getpid()
         self._signalled, wake = os.pipe()
         for end in (self._signalled, wake):
@@ -178,9 +180,9 @@ class _Forks:
         with suppress(BlockingIOError):
             os.read(self._signalled, 4096)
 
-    def _find(self, name: str) -> _Fork:
+    def _find(self, name: str) -> Offspring:
         found = [fork for fork in self._by_pid.values() if fork.name == name]
-        return found[0] if found else _Fork(name=name, stop=None)
+        return found[0] if found else Offspring(name=name, stop=None)
 
     def _kill(self, name: str) -> None:
         for pid, fork in self._by_pid.items():
@@ -204,7 +206,7 @@ class _Forks:
             ours.close()
             self._become(order, theirs)
         theirs.close()
-        self._by_pid[pid] = _Fork(name=order.name, stop=ours)
+        self._by_pid[pid] = Offspring(name=order.name, stop=ours)
         self._given.wire.send(Started(name=order.name, pid=pid))
 
     def _become(self, order: Start, end: socket.socket) -> NoReturn:

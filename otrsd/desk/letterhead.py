@@ -24,6 +24,7 @@ class QueueLetters:
     address: str = ""
     #: Names of templates; empty: none.
     auto_response: str = ""
+    auto_reject: str = ""
     signature: str = ""
     #: Empty: the site's.
     language: str = ""

@@ -20,7 +20,7 @@ from otrsd.desk import tickets
 from otrsd.desk.letterhead import Letterhead
 from otrsd.desk.tickets import NewArticle, Who
 from otrsd.desk.unit import Unit
-from otrsd.errors import InputError, NotFoundError
+from otrsd.errors import ConflictError, InputError, NotFoundError
 from otrsd.mime.compose import Letter, compose, sealed, sendable
 from otrsd.model.article import ArticleKind, SenderType
 from otrsd.model.mail import Address
@@ -247,7 +247,7 @@ def count(unit: Unit, result: str) -> None:
 
 def retry(unit: Unit, row_id: int) -> Waiting:
     """Let the relay try a mail now; one that was given up has five days again."""
-    owed = _row(unit.connection, row_id)
+    owed = _seized(unit, row_id)
     parcel = Parcel.from_json(owed.payload)
     if owed.kind == DEAD:
         parcel = replace(parcel, first_try="")
@@ -265,7 +265,7 @@ def retry(unit: Unit, row_id: int) -> Waiting:
 
 def drop(unit: Unit, row_id: int, who: Who) -> Waiting:
     """Never send a mail; the ticket's history says who wanted that."""
-    owed = _row(unit.connection, row_id)
+    owed = _seized(unit, row_id)
     parcel = Parcel.from_json(owed.payload)
     outbox.done(unit.connection, [owed.id])
     ticket = unit.ticket(parcel.ticket_id) if parcel.ticket_id else None
@@ -273,6 +273,18 @@ def drop(unit: Unit, row_id: int, who: Who) -> Waiting:
         data = {"dropped": parcel.message_id, "to": list(parcel.rcpt_tos)}
         tickets.remark(unit, ticket, "Misc", who, data)
     return _waiting(owed)
+
+
+def _seized(unit: Unit, row_id: int) -> Owed:
+    """Return a row that no relay sends at this moment."""
+    seized = outbox.seize(unit.connection, row_id, unit.at)
+    owed = _row(unit.connection, row_id)
+    if not seized:
+        raise ConflictError(
+            f"outgoing mail {row_id} is being sent right now. "
+            "Look in a minute what became of it: otrsd spool list --out"
+        )
+    return owed
 
 
 def _row(connection: Connection, row_id: int) -> Owed:

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from otrsd.desk import outgoing, tickets
+from otrsd.desk import merging, outgoing, tickets
 from otrsd.desk.letterhead import Letterhead
 from otrsd.desk.outgoing import Outgoing
 from otrsd.desk.tickets import NewArticle, Who
@@ -56,6 +56,11 @@ def reply(
     unit: Unit, head: Letterhead, ticket: Ticket, answer: Answer, who: Who
 ) -> Ticket:
     """Answer the customer; a new ticket is open then."""
+    if ticket.merged_into is not None:
+        raise InputError(
+            f"ticket {ticket.number} is merged: answer the one it goes on in. "
+            f"Try: otrsd ticket show {ticket.number}"
+        )
     last = _last_mail(unit, ticket)
     stored = {} if last is None else articles.facts(unit.connection, last.id)
     to = answer.to or _answered(head, ticket, last, stored)
@@ -152,7 +157,9 @@ def _last_mail(unit: Unit, ticket: Ticket) -> Article | None:
     unit.flush()
     found = [
         each
-        for each in articles.of_ticket(unit.connection, ticket.id)
+        for each in articles.of_ticket(
+            unit.connection, *merging.all_of(unit.connection, ticket)
+        )
         if each.kind is ArticleKind.MAIL_IN
         and each.sender_type is SenderType.CUSTOMER
         and each.visible_to_customer

@@ -38,6 +38,9 @@ class Who:
     cause: str
 
 
+_CORE = Who(actor="system", cause="otrsd")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewArticle:
     """An article to be."""
@@ -119,14 +122,22 @@ def create(
 
 
 def append(
-    unit: Unit, ticket: Ticket, article: NewArticle, who: Who, *, event: str
+    unit: Unit,
+    ticket: Ticket,
+    article: NewArticle,
+    who: Who,
+    *,
+    event: str,
+    data: Mapping[str, Any] = {},
 ) -> int:
     """Add an article to a ticket; return the article's id.
 
-    ``event``: FollowUp for mail from outside, AddNote, EmailAgent, SystemRequest …
+    ``event``: FollowUp for mail from outside, AddNote, EmailAgent, SystemRequest …;
+    ``data``: what its history row says beside the subject.
     """
     article_id = _add_article(unit, ticket, article)
-    unit.record(_change(ticket, event, who, article_id, {"subject": article.subject}))
+    told = {"subject": article.subject, **data}
+    unit.record(_change(ticket, event, who, article_id, told))
     return article_id
 
 
@@ -148,6 +159,7 @@ def change(unit: Unit, ticket: Ticket, changes: Changes, who: Who) -> Ticket:
     now = _open_key(unit, now, changes.open_key, columns, who)
     if "fields" in columns:
         columns["fields"] = json.dumps(dict(columns["fields"]), ensure_ascii=False)
+    now = _untag(unit, now, changes, who)
     for tag in changes.tags:
         if tag not in ticket.tags:
             unit.tag_later(ticket.id, tag)
@@ -170,6 +182,11 @@ def link(unit: Unit, ticket: Ticket, other: Ticket, kind: str, who: Who) -> None
     tickets.add_link(unit.connection, ticket.id, other.id, kind)
     data = {"kind": kind, "other": other.number or other.id}
     unit.record(_change(ticket, "TicketLinkAdd", who, None, data))
+
+
+def join(unit: Unit, ticket: Ticket, addresses: Iterable[str]) -> None:
+    """Let addresses take part in a ticket there is, up to the cap."""
+    _join(unit, ticket, tuple(addresses), fresh=False)
 
 
 def remark(
@@ -219,10 +236,24 @@ def _open_key(
     return replace(ticket, open_key=key)
 
 
+def _untag(unit: Unit, ticket: Ticket, changes: Changes, who: Who) -> Ticket:
+    """Take away the tags that the ticket has and is to lose."""
+    gone = [tag for tag in changes.untag if tag in ticket.tags]
+    for tag in gone:
+        tickets.remove_tag(unit.connection, ticket.id, tag)
+        unit.record(_change(ticket, "TagUpdate", who, None, {"removed": tag}))
+    return replace(ticket, tags=tuple(tag for tag in ticket.tags if tag not in gone))
+
+
 def _refuse_key(unit: Unit, ticket: Ticket, holder: Ticket, who: Who) -> None:
     """Write down that another active ticket has the key that was wanted."""
     data = {"open_key": holder.open_key, "held_by": holder.number or holder.id}
     unit.record(_change(ticket, "OpenKeyRefused", who, None, data))
+
+
+def _fit_tags(tags: Iterable[str]) -> tuple[str, ...]:
+    fitting = (storable(tag, TAG).strip() for tag in tags)
+    return tuple(dict.fromkeys(tag for tag in fitting if tag))
 
 
 def _fit(changes: Changes) -> Changes:
@@ -231,14 +262,15 @@ def _fit(changes: Changes) -> Changes:
     def text(value: str | None, longest: int | None) -> str | None:
         return None if value is None else storable(value, longest)
 
-    tags = (storable(tag, TAG).strip() for tag in changes.tags)
+    tags = _fit_tags(changes.tags)
     return replace(
         changes,
         queue=text(changes.queue, NAME),
         title=text(changes.title, MAX_TITLE),
         owner=text(changes.owner, NAME),
         open_key=unique(changes.open_key) if changes.open_key else None,
-        tags=tuple(dict.fromkeys(tag for tag in tags if tag)),
+        tags=tags,
+        untag=tuple(tag for tag in _fit_tags(changes.untag) if tag not in tags),
         fields={storable(k): storable(v) for k, v in changes.fields.items()},
         note=text(changes.note, None),
     )
@@ -308,8 +340,16 @@ def _join(
     if not fresh and addresses:
         there = unit.participants(ticket.id)
     new = [each for each in dict.fromkeys(addresses) if each not in there]
-    for address in new[: max(MAX_PARTICIPANTS - len(there), 0)]:
+    room = max(MAX_PARTICIPANTS - len(there), 0)
+    for address in new[:room]:
         unit.participant_later(ticket.id, address)
+    if new[room:]:
+        # Row O06: agents see the cut.
+        data = {
+            "suppressed": f"{len(new[room:])} participants",
+            "reason": f"a ticket has {MAX_PARTICIPANTS} at most",
+        }
+        unit.record(_change(ticket, "Misc", _CORE, None, data))
 
 
 def _change(

@@ -121,6 +121,11 @@ class Unit:
         self.flush()
         return tickets.is_participant(self.connection, ticket_id, address)
 
+    def taking_part(self, ticket_ids: Sequence[int], address: str) -> set[int]:
+        """Return those of the tickets to which ``address`` belongs right now."""
+        self.flush()
+        return tickets.taking_part(self.connection, ticket_ids, address)
+
     def participants(self, ticket_id: int) -> set[str]:
         """Return who belongs to the ticket, as of this very moment."""
         self.flush()

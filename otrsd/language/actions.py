@@ -18,12 +18,28 @@ from otrsd.model.changes import Changes
 from otrsd.model.ticket import PRIORITIES, StateType
 
 #: Settings that are a word of their own.
-VERBS = ("discard", "hold", "stop")
+VERBS = ("discard", "hold", "no_auto_reply", "stop")
 _MAX_TITLE = 998
 _MAX_FIELD = 4000
 _MAX_TAG = 100
 #: States that need more than a name.
 _NOT_BY_RULE = frozenset({StateType.MERGED})
+
+
+def priority_of(text: str) -> int | None:
+    """Return the priority that a number or a name means."""
+    word = text.lower()
+    for number, name in PRIORITIES.items():
+        if word in {name, str(number)}:
+            return number
+    return None
+
+
+def state_of(text: str, states: Mapping[str, StateType]) -> str:
+    """Return the state that a name or a type means; empty: there is none."""
+    word = text.lower()
+    by_type = (name for name, kind in states.items() if kind.value == word)
+    return word if word in states else next(by_type, "")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -37,6 +53,7 @@ class Actions:
     discard: str | None = None
     hold: str | None = None
     stop: bool = False
+    no_auto_reply: bool = False
     tags: list[Text] = field(default_factory=list)
     fields: dict[str, Text] = field(default_factory=dict)
 
@@ -73,6 +90,7 @@ class Actions:
             fields={name: value for name, value in fields.items() if value},
             discard=self.discard,
             hold=self.hold,
+            no_auto_reply=self.no_auto_reply,
         )
         return changes, tuple(notes)
 
@@ -136,18 +154,17 @@ class ActionReader:
         self.actions.queue = node.text
 
     def _priority(self, node: Node) -> None:
-        numbers = {name: number for number, name in PRIORITIES.items()}
-        word = node.text.lower()
-        number = int(word) if word.isascii() and word.isdecimal() else numbers.get(word)
-        if number not in PRIORITIES:
-            hint = did_you_mean(word, numbers) or f"1 to 5, or {', '.join(numbers)}"
+        number = priority_of(node.text)
+        if number is None:
+            names = tuple(PRIORITIES.values())
+            hint = did_you_mean(node.text.lower(), names)
+            hint = hint or f"1 to 5, or {', '.join(names)}"
             self.wrong(node, f"there is no priority '{node.text}'", hint)
         self.actions.priority = number
 
     def _state(self, node: Node) -> None:
         word = node.text.lower()
-        by_type = [n for n, kind in self.states.items() if kind.value == word]
-        state = word if word in self.states else (by_type or [""])[0]
+        state = state_of(word, self.states)
         if not state:
             usable = {n: k for n, k in self.states.items() if k not in _NOT_BY_RULE}
             known = [*usable, *(kind.value for kind in usable.values())]
@@ -204,6 +221,13 @@ class ActionReader:
         written = node.value is not True and node.text != name
         return node.text if written else f"rule {self.rule}"
 
+    def _no_auto_reply(self, node: Node) -> None:
+        if node.value is not True and node.text != "no_auto_reply":
+            self.wrong(
+                node, "'no_auto_reply' wants true", "take the line away otherwise"
+            )
+        self.actions.no_auto_reply = True
+
     def _stop(self, node: Node) -> None:
         if node.value is not True and node.text != "stop":
             self.wrong(node, "'stop' wants true", "take the line away otherwise")
@@ -220,5 +244,6 @@ _SETTINGS: Mapping[str, Callable[[ActionReader, Node], None]] = {
     "title": ActionReader._title,  # noqa: SLF001
     "discard": ActionReader._discard,  # noqa: SLF001
     "hold": ActionReader._hold,  # noqa: SLF001
+    "no_auto_reply": ActionReader._no_auto_reply,  # noqa: SLF001
     "stop": ActionReader._stop,  # noqa: SLF001
 }

@@ -14,15 +14,17 @@ from otrsd.config.yaml import Node
 from otrsd.language.regex import PatternError, prepare
 from otrsd.language.short import address_test, glob_test
 from otrsd.language.tree import ALWAYS, Not, Op, Test, Tree, both, either
+from otrsd.mime.automatic import Kind
 from otrsd.model.auth import METHODS, Said
 
 #: Fields whose values are addresses.
 ADDRESSES = ("from", "to", "cc", "envelope.from", "envelope.to")
 #: Fields whose values are text.
-TEXTS = ("subject", "body")
+TEXTS = ("subject", "body", "new_text")
 #: Fields whose value is one of a few words.
 WORDS: Mapping[str, tuple[str, ...]] = {
-    f"auth.{method}": tuple(Said) for method in METHODS
+    "kind": tuple(Kind),
+    **{f"auth.{method}": tuple(Said) for method in METHODS},
 }
 #: What ``has:`` can ask for.
 HAS = ("attachment", "encryption", "signature")
@@ -85,7 +87,7 @@ class Conditions:
         if name in known:
             return True
         near = did_you_mean(name, [*known, *_JOINS, "has"])
-        hint = near or "fields: from, to, cc, subject, body, auth.dkim, header.NAME …"
+        hint = near or "fields: from, to, cc, subject, body, new_text, header.NAME …"
         self._wrong(key, f"unknown field '{key.text}'", hint)
         return False
 

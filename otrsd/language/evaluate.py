@@ -17,8 +17,9 @@ from collections.abc import Callable, Iterable, Mapping
 from otrsd.language.regex import Pattern, glob
 from otrsd.language.tree import And, Not, Op, Test, Tree
 from otrsd.mime.htmltext import html_to_text
+from otrsd.mime.quotes import reply_text
 from otrsd.model.envelope import Envelope
-from otrsd.model.mail import Address, Mail
+from otrsd.model.mail import Address, Mail, is_control
 
 #: A plugin's field: the mail → a value, several, or none.
 MatchField = Callable[[Mail], object]
@@ -86,6 +87,8 @@ class View:
         if self._headers is None:
             self._headers = {}
             for header in self._mail.headers:
+                if is_control(header.name) and not self._envelope.trusted:
+                    continue
                 self._headers.setdefault(header.name.lower(), []).append(header.value)
         return self._headers
 
@@ -124,13 +127,17 @@ _READERS: Mapping[str, Callable[[Mail, Envelope], tuple[str, ...]]] = {
     "shown.cc": lambda mail, _: _shown(mail.cc),
     "subject": lambda mail, _: (mail.subject,),
     "body": lambda mail, _: _bodies(mail),
-    "envelope.from": lambda _, envelope: (envelope.mail_from,),
+    "new_text": lambda mail, _: tuple(map(reply_text, _bodies(mail))),
+    "envelope.from": lambda _, envelope: (
+        "" if envelope.is_from_null else envelope.mail_from,
+    ),
     "envelope.to": lambda _, envelope: envelope.rcpt_tos,
     "has": lambda mail, _: _has(mail),
     "auth.dkim": lambda mail, _: (mail.auth.dkim,),
     "auth.spf": lambda mail, _: (mail.auth.spf,),
     "auth.dmarc": lambda mail, _: (mail.auth.dmarc,),
     "auth.arc": lambda mail, _: (mail.auth.arc,),
+    "kind": lambda mail, _: (mail.kind,),
 }
 
 

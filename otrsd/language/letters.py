@@ -121,7 +121,7 @@ def compile_letters(
 
 def _unnamed(queues: Mapping[str, Node], known: Collection[str]) -> Iterator[Problem]:
     for queue, node in queues.items():
-        for key in ("auto_response", "signature"):
+        for key in ("auto_response", "auto_reject", "signature"):
             place = (node.map or {}).get(key)
             if place is not None and place.text and place.text not in known:
                 names = ", ".join(sorted(known))

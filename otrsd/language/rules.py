@@ -8,7 +8,7 @@ out. ``run`` returns what every matching rule proposes, in order; the caller fol
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from otrsd.config.fit import switch_hint
@@ -19,6 +19,7 @@ from otrsd.language.conditions import Conditions
 from otrsd.language.evaluate import Check, MatchField, View, compile_tree
 from otrsd.language.regex import Pattern
 from otrsd.language.tree import ALWAYS, Op, Tree, each_test
+from otrsd.language.trials import Trial, read_trials
 from otrsd.language.words import why
 from otrsd.model.changes import Changes
 from otrsd.model.envelope import Envelope
@@ -26,7 +27,7 @@ from otrsd.model.mail import Mail
 from otrsd.model.ticket import STATES, StateType, Ticket
 
 _MAX_NAME = 100
-_KEYS = ("description", "enabled", "when", "then")
+_KEYS = ("description", "enabled", "when", "then", "tests")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +64,8 @@ class Rule:
     when: Tree
     holds: Check
     actions: Actions
+    #: What ``check`` tries on it.
+    trials: tuple[Trial, ...] = ()
 
 
 class Rules:
@@ -77,7 +80,8 @@ class Rules:
     ) -> None:
         self.rules = tuple(rules)
         self.problems = tuple(problems)
-        self._match_fields = match_fields or {}
+        #: Name → how a plugin reads it from a mail.
+        self.match_fields = match_fields or {}
 
     def run(
         self,
@@ -94,7 +98,7 @@ class Rules:
         the trash), ``released`` is a mail that no rule may hold again: neither ends
         the run.
         """
-        view = View(mail, envelope, self._match_fields)
+        view = View(mail, envelope, self.match_fields)
         applied: list[Applied] = []
         for rule in self.rules:
             groups: dict[str, str] = {}
@@ -115,6 +119,27 @@ class Rules:
                 break
         return tuple(applied)
 
+    def timed(
+        self, monotonic: Callable[[], float], told: Callable[[str, float], object]
+    ) -> Rules:
+        """Return the same rules; ``told`` hears how long the conditions took."""
+
+        def watched(rule: Rule) -> Rule:
+            def holds(view: View, groups: dict[str, str]) -> bool:
+                start = monotonic()
+                try:
+                    return rule.holds(view, groups)
+                finally:
+                    told(rule.name, monotonic() - start)
+
+            return replace(rule, holds=holds)
+
+        return Rules(
+            [watched(rule) for rule in self.rules],
+            match_fields=self.match_fields,
+            problems=self.problems,
+        )
+
     def explain(
         self,
         mail: Mail,
@@ -125,7 +150,7 @@ class Rules:
         released: bool = False,
     ) -> tuple[Tried, ...]:
         """Return for each rule whether it matched, and why; arguments as in run."""
-        view = View(mail, envelope, self._match_fields)
+        view = View(mail, envelope, self.match_fields)
         tried: list[Tried] = []
         ended = ""
         for rule in self.rules:
@@ -200,6 +225,10 @@ def _rule(
         reader.read(members["then"])
     else:
         problems.append(node.problem(f"rule '{name}' has no 'then'"))
+    trials: tuple[Trial, ...] = ()
+    if "tests" in members:
+        trials, found = read_trials(name, members["tests"], states)
+        problems += found
     problems += conditions.problems + reader.problems
     enabled = members.get("enabled")
     if problems or (enabled is not None and enabled.value is False):
@@ -210,6 +239,7 @@ def _rule(
         when=tree,
         holds=compile_tree(tree),
         actions=reader.actions,
+        trials=trials,
     ), []
 
 

@@ -16,27 +16,42 @@ from otrsd.mime.limits import ENCODED_WORDS, PARAMETERS
 
 _FOLD = re.compile(rb"\r?\n(?=[ \t])")
 _BREAKS = re.compile("[\r\n\x0b\x0c\x85\u2028\u2029]+")
-_WORD = re.compile(r"=\?([^?\s]{0,60})\?([bBqQ])\?([^?]*)\?=")
+#: An encoded word; of the last one the end may be cut off. Encoders forget to encode
+#: blanks and question marks in it.
+_WORD = re.compile(
+    r"=\?([^?\s]{0,60})\?([bBqQ])\?((?:[^?=]++|=(?!\?(?!=))|\?(?!=))*+)(?:\?=|\?*\Z)"
+)
 _PARAMETER = re.compile(
     r';\s*([^\s=;"]{1,60})\s*=\s*(?:"((?:[^"\\]|\\.)*)"?|([^;]*))', re.DOTALL
 )
+_NO_DIGIT = re.compile("[^A-Za-z0-9+/=]")
 _QUOTED_PAIR = re.compile(r'\\(["\\])')
 _SECTION = re.compile(r"([^*]+)\*(?:([0-9]{1,3})(\*?))?\Z")
 
 
-def raw_text(value: bytes) -> str:
-    """Return a raw value unfolded and stripped, encoded words still encoded."""
+def raw_text(value: bytes, charset: str = "") -> str:
+    """Return a raw value unfolded and stripped, encoded words still encoded.
+
+    Raw 8-bit octets are UTF-8 (RFC 6532), else in ``charset``: the body's, perhaps.
+    """
     if b"\n" in value:
         value = _FOLD.sub(b"", value)
     try:
         text = value.decode("ascii")
     except UnicodeDecodeError:
-        text = decode(value)
+        text = _decode_raw(value, charset)
     if "\0" in text:
         text = text.replace("\0", "\ufffd")
     if not text.isprintable():
         text = _BREAKS.sub(" ", text)
     return text.strip()
+
+
+def _decode_raw(value: bytes, charset: str) -> str:
+    try:
+        return value.decode("utf-8")
+    except UnicodeDecodeError:
+        return decode(value, charset)
 
 
 def decode_words(text: str) -> str:
@@ -48,7 +63,8 @@ def decode_words(text: str) -> str:
     if "=?" not in text:
         return text
     out: list[str] = []
-    octets, charset, at = b"", "", 0
+    words: list[tuple[str, str]] = []
+    charset, at = "", 0
     for count, match in enumerate(_WORD.finditer(text)):
         if count == ENCODED_WORDS:
             break
@@ -57,28 +73,38 @@ def decode_words(text: str) -> str:
         if not match[3].isascii():
             # Raw 8-bit octets in an encoded word were decoded as such already.
             declared = "utf-8"
-        adjacent = bool(octets) and (not between or between.isspace())
+        adjacent = bool(words) and (not between or between.isspace())
         if not (adjacent and declared == charset):
-            out.append(decode(octets, charset))
-            octets = b""
+            out.append(decode(_octets(words), charset))
+            words = []
         if not adjacent:
             out.append(between)
-        octets += _word_octets(match[2], match[3])
+        words.append((match[2].lower(), match[3]))
         charset, at = declared, match.end()
-    out.append(decode(octets, charset))
+    out.append(decode(_octets(words), charset))
     out.append(text[at:])
     return _BREAKS.sub(" ", "".join(out))
 
 
-def _word_octets(encoding: str, encoded: str) -> bytes:
-    raw = encoded.encode("utf-8")
-    if encoding in "qQ":
-        return binascii.a2b_qp(raw, header=True)
-    raw = raw.rstrip(b"=")
-    try:
-        return binascii.a2b_base64(raw + b"=" * (-len(raw) % 4))
-    except binascii.Error:
-        return binascii.a2b_base64(raw[: len(raw) // 4 * 4])
+def _octets(words: list[tuple[str, str]]) -> bytes:
+    """Return what neighbours encode; some mailers cut base64 where a line is full."""
+    if len(words) > 1 and all(encoding == "b" for encoding, _ in words):
+        digits = [_NO_DIGIT.sub("", encoded) for _, encoded in words]
+        lengths = [len(each) % 4 for each in digits]
+        if any(lengths) and not sum(lengths) % 4 and "=" not in "".join(digits[:-1]):
+            return _base64("".join(digits))
+    return b"".join(
+        _base64(_NO_DIGIT.sub("", encoded))
+        if encoding == "b"
+        else binascii.a2b_qp(encoded.encode(), header=True)
+        for encoding, encoded in words
+    )
+
+
+def _base64(digits: str) -> bytes:
+    """Decode groups, each padded or not; a single digit left over is nothing."""
+    groups = (g[: len(g) - (len(g) % 4 == 1)] for g in digits.split("="))
+    return b"".join(binascii.a2b_base64(g + "=" * (-len(g) % 4)) for g in groups)
 
 
 def parameters(text: str) -> tuple[str, dict[str, str]]:

@@ -34,12 +34,13 @@ def clean_filename(name: str) -> str:
 def distinct(name: str, taken: set[str]) -> str:
     """Return ``name``, numbered if it is taken: ``a.txt``, ``a (2).txt`` and so on."""
     stem, dot, extension = name.rpartition(".")
-    if not stem:
+    if not stem or len(extension) > _LONGEST_EXTENSION:
         stem, dot, extension = name, "", ""
     number, candidate = 1, name
     while candidate.lower() in taken:
         number += 1
-        candidate = f"{stem} ({number}){dot}{extension}"
+        end = f" ({number}){dot}{extension}"
+        candidate = stem[: FILENAME_CHARACTERS - len(end)] + end
     taken.add(candidate.lower())
     return candidate
 

@@ -16,6 +16,8 @@ from selectolax.lexbor import LexborHTMLParser, LexborNode
 from otrsd.mime.limits import HTML_DEPTH, HTML_OCTETS, HTML_TAGS
 
 _TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9]*)")
+_PARAM = re.compile(r"<param>[^<]*</param>", re.IGNORECASE)
+_ENRICHED = re.compile(r"<<|</?[A-Za-z0-9-]{1,60}>")
 _COMMENT_END = re.compile("-->")
 #: Elements whose content is no text, and what ends them.
 _CLOSINGS = {
@@ -131,6 +133,14 @@ def html_to_text(source: str) -> str:
     tree = LexborHTMLParser(source)
     root = tree.body or tree.root
     return _Writer().write(root) if root is not None else ""
+
+
+def enriched_to_text(source: str) -> str:
+    """Return the text of an enriched text (RFC 1896)."""
+    lines = _PARAM.sub("", source.replace("\r\n", "\n"))
+    # A single line break is a blank there, of two or more one is not meant.
+    lines = re.sub(r"\n(\n*)", lambda m: m[1] or " ", lines)
+    return _ENRICHED.sub(lambda m: "<" if m[0] == "<<" else "", lines)
 
 
 def _is_bearable(source: str) -> bool:

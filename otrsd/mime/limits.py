@@ -39,5 +39,7 @@ TEXT_OCTETS, HTML_OCTETS = 256 * 1024, 1024 * 1024
 HTML_TAGS, HTML_DEPTH = 20_000, 500
 #: Characters of an attachment's name.
 FILENAME_CHARACTERS = 120
+#: Octets of a winmail.dat, or of a text with files written into it, that is opened.
+OPENED_OCTETS = 32 * 1024 * 1024
 #: Octets that are decoded at once.
 CHUNK_OCTETS = 64 * 1024

@@ -11,27 +11,22 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 from otrsd.mime.address import AddressList, parse_addresses
-from otrsd.mime.charset import codec_of, decode
-from otrsd.mime.fields import decode_words, parameters, raw_text
-from otrsd.mime.filename import clean_filename, distinct
-from otrsd.mime.htmltext import html_to_text
+from otrsd.mime.bodies import Bodies, read_bodies
+from otrsd.mime.charset import decode
+from otrsd.mime.fields import decode_words, raw_text
 from otrsd.mime.limits import (
     CHUNK_OCTETS,
-    HTML_OCTETS,
     MESSAGE_ID_OCTETS,
     REFERENCES,
     SUBJECT_CHARACTERS,
     TEXT_OCTETS,
 )
-from otrsd.mime.scan import Entity, Scan, leaves, scan
-from otrsd.mime.transfer import decode_transfer, is_known
-from otrsd.model.mail import Address, HeaderField, Mail, Part
+from otrsd.mime.scan import Scan, scan
+from otrsd.model.mail import Address, HeaderField, Mail
 
 _MESSAGE_ID = re.compile(r"<[^<>\s\[\]]+(?:\[[^<>\s\[\]]*\])?>")
 _ONCE = frozenset(
@@ -68,17 +63,6 @@ def parse(content: bytes) -> Mail:
         )
 
 
-@dataclass(slots=True)
-class _Body:
-    """The texts of the body parts, as they are met."""
-
-    text: list[str] = field(default_factory=list)
-    #: Text made from HTML where it has no plain twin.
-    html: list[str] = field(default_factory=list)
-    text_room: int = TEXT_OCTETS
-    html_room: int = HTML_OCTETS
-
-
 class _Reader:
     """Makes one mail of one scan."""
 
@@ -96,9 +80,7 @@ class _Reader:
         author = self._addresses("from")
         message_id = self._message_id()
         subject = decode_words(self._first.get("subject", ""))
-        body = _Body()
-        parts = self._read_parts(body)
-        html = "".join(body.html)
+        bodies = read_bodies(self._found)
         content = self._content
         return Mail(
             sha256=hashlib.sha256(content).hexdigest(),
@@ -114,16 +96,16 @@ class _Reader:
             cc=self._list("cc"),
             references=self._references(message_id),
             date=_date(self._first.get("date", "")),
-            text=self._text(body),
-            html=html,
-            parts=parts,
+            text=self._text(bodies),
+            html="".join(bodies.html),
+            parts=tuple(bodies.parts),
             defects=tuple(self._found.defects),
             hostile=self._found.hostile,
             dedup_key=self._dedup_key(message_id),
         )
 
-    def _text(self, body: _Body) -> str:
-        text = "\n".join(t for t in body.text if t)
+    def _text(self, bodies: Bodies) -> str:
+        text = "\n".join(t for t in bodies.text if t)
         if not text and self._found.hostile:
             # The raw text is all that a person can judge such a mail by.
             return decode(self._content[:TEXT_OCTETS])
@@ -131,9 +113,10 @@ class _Reader:
 
     def _read_headers(self) -> None:
         first = self._first
+        charset = self._root.parameters.get("charset", "")
         for raw_name, raw_value in self._root.fields:
             name = raw_name.decode("ascii")
-            value = raw_text(raw_value)
+            value = raw_text(raw_value, charset)
             lower = name.lower()
             if lower not in first:
                 first[lower] = value
@@ -170,78 +153,13 @@ class _Reader:
         usable.pop(own, None)
         return tuple(usable)[:REFERENCES]
 
-    def _read_parts(self, body: _Body) -> tuple[Part, ...]:
-        parts: list[Part] = []
-        taken: set[str] = set()
-        entities = leaves(self._root)
-        twins = _html_twins(self._content, self._root)
-        for entity in entities:
-            part = self._part(entity, taken, alone=len(entities) == 1)
-            parts.append(part)
-            if not part.is_attachment:
-                self._read_body(entity, body, twin=id(entity) in twins)
-        return tuple(parts)
-
-    def _part(self, entity: Entity, taken: set[str], *, alone: bool) -> Part:
-        disposition, filename = _filename(entity)
-        kind = entity.content_type
-        if not is_known(entity.encoding):
-            self._found.note("an unknown Content-Transfer-Encoding: read as it is")
-        readable = kind in ("text/plain", "text/html")
-        is_text = readable and disposition != "attachment" and (alone or not filename)
-        if kind.startswith("multipart/") and not is_text:
-            filename = filename or "body.bin"
-        raw_id = entity.first(b"content-id")
-        return Part(
-            path=entity.path or "1",
-            content_type=kind,
-            filename=distinct(filename, taken) if filename else "",
-            size=self._size(entity),
-            content_id=raw_text(raw_id).strip("<> ") if raw_id else "",
-            is_attachment=not is_text,
-        )
-
-    def _decoded(self, entity: Entity) -> Iterator[bytes]:
-        return decode_transfer(self._content, entity.start, entity.end, entity.encoding)
-
-    def _size(self, entity: Entity) -> int:
-        if entity.encoding in ("", "7bit", "8bit", "binary"):
-            return entity.end - entity.start
-        return sum(map(len, self._decoded(entity)))
-
-    def _read_body(self, entity: Entity, body: _Body, *, twin: bool) -> None:
-        charset = entity.parameters.get("charset", "")
-        html = entity.content_type == "text/html"
-        if charset and not codec_of(charset, html=html):
-            self._found.note("an unknown charset: guessed")
-        room = body.html_room if html else body.text_room
-        octets = self._octets(entity, room)
-        if not html:
-            body.text_room -= len(octets)
-            body.text.append(decode(octets, charset).replace("\r\n", "\n"))
-            return
-        body.html_room -= len(octets)
-        source = decode(octets, charset, html=True)
-        body.html.append(source)
-        if not twin:
-            body.text.append(html_to_text(source))
-
-    def _octets(self, entity: Entity, room: int) -> bytes:
-        out = bytearray()
-        for chunk in self._decoded(entity):
-            out += chunk
-            if len(out) > room:
-                self._found.note("the text is over the limit: only its start is kept")
-                break
-        return bytes(out[:room])
-
     def _dedup_key(self, message_id: str) -> str:
         if not message_id:
             return ""
         digest = hashlib.sha256()
         for value in (message_id, *map(self._word, ("from", "date", "subject"))):
             digest.update(value.encode() + b"\0")
-        content, at, end = self._content, self._root.start, self._root.end
+        content, at, end = self._found.content, self._root.start, self._root.end
         # A copy by pipe may have one line end more than one by SMTP.
         while end > at and content[end - 1] in b"\r\n":
             end -= 1
@@ -255,39 +173,6 @@ class _Reader:
 
     def _word(self, name: str) -> str:
         return " ".join(self._first.get(name, "").split())
-
-
-def _html_twins(content: bytes, root: Entity) -> set[int]:
-    """Return the HTML parts that stand beside a plain one (RFC 2046 §5.1.4).
-
-    A plain part without any text is none.
-    """
-    twins: set[int] = set()
-    waiting = [root]
-    while waiting:
-        entity = waiting.pop()
-        if not entity.children or entity.content_type == "message/rfc822":
-            continue
-        waiting.extend(entity.children)
-        if entity.content_type != "multipart/alternative":
-            continue
-        below = leaves(entity)
-        if any(
-            leaf.content_type == "text/plain"
-            and not content[leaf.start : min(leaf.end, leaf.start + 1000)].isspace()
-            and leaf.start < leaf.end
-            for leaf in below
-        ):
-            twins.update(id(x) for x in below if x.content_type == "text/html")
-    return twins
-
-
-def _filename(entity: Entity) -> tuple[str, str]:
-    """Return the disposition (RFC 2183) and the cleaned name of a part."""
-    raw = entity.first(b"content-disposition")
-    disposition, named = parameters(raw_text(raw)) if raw else ("", {})
-    name = named.get("filename") or entity.parameters.get("name", "")
-    return disposition.lower(), clean_filename(decode_words(name)) if name else ""
 
 
 def _date(text: str) -> datetime | None:

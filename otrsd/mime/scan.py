@@ -33,11 +33,30 @@ _SKIPPED = re.compile(rb"(?:>?From |[ \t]*:)[^\n]*(?:\n|\Z)")
 _BLANK = re.compile(rb"\r?\n|\r?\Z")
 _HEADER_END = re.compile(rb"\n\r?(?:\n|\Z)")
 _TAIL = re.compile(rb"(--)?[ \t]*\r?(?=\n|\Z)")
+#: The same with words behind it, which some wrongly put there.
+_WORDY_TAIL = re.compile(rb"(--)?[ \t][^\n]*(?=\n|\Z)")
 _GUESS = re.compile(rb"\n--([!-~]{1,200})\r?\nContent-[A-Za-z-]+:", re.IGNORECASE)
 _TYPE = re.compile(r"[a-z0-9!#$&^_.+-]+/[a-z0-9!#$&^_.+-]+(?=[\s,]|\Z)")
+#: A line that is no field, with one behind it that certainly is.
+_JUNK = re.compile(
+    rb"[^\r\n][^\n]{0,998}\n(?=(?:From|To|Cc|Subject|Date|Received|Return-Path|Reply-To"
+    rb"|Message-ID|MIME-Version|Delivered-To|Content-[a-z-]+|X-[a-z-]+):)",
+    re.IGNORECASE,
+)
 #: A line of blanks before the first field, as some archives have it.
-_INDENT = re.compile(rb"[ \t]+\r?\n(?=[!-9;-~]+:)")
-_CR_ONLY = re.compile(rb"[!-9;-~]+:[^\r\n]*\r[!-9;-~]+:[^\n]*\Z")
+_INDENT = re.compile(rb"[ \t]+(?:\r?\n)?(?=[!-9;-~]+:)")
+_CR_ONLY = re.compile(rb"(?:From )?[!-9;-~]+:?[^\r\n]*\r[!-9;-~]+:[^\n]*\Z")
+#: Types of a message within a message.
+ENCLOSING = frozenset(("message/rfc822", "message/global", "message/news"))
+#: Transfer encodings as they are also written.
+_ENCODINGS = {
+    "7-bit": "7bit",
+    "8-bit": "8bit",
+    "quoted printable": "quoted-printable",
+    "quoted_printable": "quoted-printable",
+    "qp": "quoted-printable",
+    "base-64": "base64",
+}
 _PLAIN_ENCODINGS = ("", "7bit", "8bit", "binary")
 
 
@@ -48,6 +67,8 @@ class Entity:
     #: Where the body lies in the content.
     start: int
     end: int
+    #: Of a multipart: where the text before its first delimiter ends.
+    before: int = 0
     #: IMAP's numbering; empty for the whole message.
     path: str = ""
     #: Raw header fields in order: name, value with its folds.
@@ -73,6 +94,8 @@ class Entity:
 class Scan:
     """What a scan found."""
 
+    #: The octets to which all places refer.
+    content: bytes
     root: Entity
     defects: list[str] = field(default_factory=list)
     #: Why the structure is hostile; empty if it is not.
@@ -89,9 +112,14 @@ class Scan:
 
 def scan(content: bytes) -> Scan:
     """Return the structure of ``content``."""
+    hostile = ""
+    if _CR_ONLY.match(content, 0, HEADER_OCTETS):
+        # It is held; but who judges it must be able to read it.
+        hostile = "lines end with a lone CR: programs disagree on the header"
+        content = content.replace(b"\r", b"\n")
     end = len(content)
     root = Entity(start=0, end=end)
-    found = Scan(root=root)
+    found = Scan(content=content, root=root)
     _read_header(content, root, found, "text/plain")
     _judge_line_ends(content, found)
     if root.start == end and not root.fields:
@@ -101,6 +129,7 @@ def scan(content: bytes) -> Scan:
         entity = waiting.pop()
         _split(content, entity, found)
         waiting.extend(reversed(entity.children))
+    found.hostile = found.hostile or hostile
     return found
 
 
@@ -110,7 +139,7 @@ def leaves(root: Entity) -> list[Entity]:
     waiting = [root]
     while waiting:
         entity = waiting.pop()
-        if entity.children and entity.content_type != "message/rfc822":
+        if entity.children and entity.content_type not in ENCLOSING:
             waiting.extend(reversed(entity.children))
         else:
             out.append(entity)
@@ -138,9 +167,6 @@ def _judge_line_ends(content: bytes, found: Scan) -> None:
     start = found.root.start
     if content.startswith(b"\r\r\n", start):
         found.hostile = "header and body are split by CR CR LF: programs disagree there"
-    elif not start or b"\n" not in content[:1000]:
-        if _CR_ONLY.match(content, 0, HEADER_OCTETS):
-            found.hostile = "lines end with a lone CR: programs disagree on the header"
     elif content.count(b"\r", 0, start) != content.count(b"\r\n", 0, start):
         found.note("a lone CR in the header section")
 
@@ -151,12 +177,14 @@ def _read_header(content: bytes, entity: Entity, found: Scan, default: str) -> N
     limit = min(end, at + HEADER_OCTETS)
     fields = entity.fields
     if indent := _INDENT.match(content, at, limit):
-        found.note("a blank line before the header section")
+        found.note("blanks before the header section")
         at = indent.end()
     while True:
         match = _FIELD.match(content, at, limit)
         if match is None:
-            match = _SKIPPED.match(content, at, limit)
+            match = _SKIPPED.match(content, at, limit) or (
+                _JUNK.match(content, at, limit) if fields else None
+            )
             if match is None:
                 break
             if at or match[0][:5] != b"From ":
@@ -192,8 +220,8 @@ def _read_type(entity: Entity, found: Scan, default: str) -> None:
             declared, entity.parameters = parameters(raw_text(value))
             entity.content_type = _media_type(declared.lower(), found, default)
         elif name == b"content-transfer-encoding" and not entity.encoding:
-            text = raw_text(value).lower()
-            entity.encoding = text.partition(";")[0].strip("\"' ")
+            text = raw_text(value).lower().partition(";")[0].strip("\"' ")
+            entity.encoding = _ENCODINGS.get(text, text)
 
 
 def _media_type(declared: str, found: Scan, default: str) -> str:
@@ -212,11 +240,11 @@ def _split(content: bytes, entity: Entity, found: Scan) -> None:
     kind = entity.content_type
     if kind.startswith("multipart/"):
         if entity.encoding not in _PLAIN_ENCODINGS:
-            found.note("a multipart is encoded: not read as a tree (RFC 2045 §6.4)")
-        elif _may_descend(entity, found):
+            found.note("a multipart is said to be encoded (RFC 2045 §6.4)")
+        if entity.encoding != "base64" and _may_descend(entity, found):
             _split_multipart(content, entity, found)
     elif (
-        kind == "message/rfc822"
+        kind in ENCLOSING
         and entity.encoding in _PLAIN_ENCODINGS
         and _may_descend(entity, found)
     ):
@@ -252,11 +280,16 @@ def _split_multipart(content: bytes, entity: Entity, found: Scan) -> None:
     if entity.content_type == "multipart/digest":
         default = "message/rfc822"
     prefix = f"{entity.path}." if entity.path else ""
+    first = _headless(entity, spans, found)
     found.entities += len(spans)
     for number, (start, end) in enumerate(spans, 1):
         child = Entity(start=start, end=end, path=f"{prefix}{number}")
         child.depth, child.enclosed = entity.depth + 1, entity.enclosed
-        _read_header(content, child, found, default)
+        if number == 1 and first:
+            child.fields = first
+            _read_type(child, found, default)
+        else:
+            _read_header(content, child, found, default)
         entity.children.append(child)
     if not spans:
         # The whole body is shown if it can be text, else it is an attachment.
@@ -269,13 +302,32 @@ def _split_multipart(content: bytes, entity: Entity, found: Scan) -> None:
 
 def spans(content: bytes, entity: Entity) -> list[tuple[int, int]]:
     """Return where the parts of a multipart lie, each with its header section."""
-    return _spans(content, entity, Scan(root=entity))
+    return _spans(content, entity, Scan(content=content, root=entity))
+
+
+def _headless(
+    entity: Entity, spans: list[tuple[int, int]], found: Scan
+) -> list[tuple[bytes, bytes]]:
+    """Return the header of a first part that ran into the multipart's own.
+
+    Where the delimiter between the two got lost, a second Content-Type follows, and
+    the body of that part stands before the first delimiter there is.
+    """
+    names = [name.lower() for name, _ in entity.fields]
+    if names.count(b"content-type") != 2 or not spans or not entity.path:  # noqa: PLR2004
+        return []
+    at = len(names) - 1 - names[::-1].index(b"content-type")
+    spans.insert(0, (entity.start, entity.before))
+    found.note("the delimiter before a first part is missing")
+    return entity.fields[at:]
 
 
 def _spans(content: bytes, entity: Entity, found: Scan) -> list[tuple[int, int]]:
     """Return where the parts of a multipart lie, by its declared boundary."""
     boundary = _boundary(entity)
     places = _delimited(content, entity, found, boundary) if boundary else []
+    if not places and boundary:
+        places = _delimited(content, entity, found, boundary, _WORDY_TAIL)
     if not places:
         found.note("a multipart has no usable boundary")
         guess = _GUESS.search(content, max(entity.start - 1, 0), entity.end)
@@ -291,7 +343,11 @@ def _boundary(entity: Entity) -> bytes:
 
 
 def _delimited(
-    content: bytes, entity: Entity, found: Scan, boundary: bytes
+    content: bytes,
+    entity: Entity,
+    found: Scan,
+    boundary: bytes,
+    ending: re.Pattern[bytes] = _TAIL,
 ) -> list[tuple[int, int]]:
     spans: list[tuple[int, int]] = []
     needle = b"\n--" + boundary
@@ -300,7 +356,7 @@ def _delimited(
     at, opened = entity.start - 1, -1
     room = PARTS - found.entities
     while (at := content.find(needle, max(at, 0), entity.end)) >= 0:
-        tail = _TAIL.match(content, at + len(needle), entity.end)
+        tail = ending.match(content, at + len(needle), entity.end)
         if tail is None:
             found.false_delimiters += 1
             if found.false_delimiters > FALSE_DELIMITERS:
@@ -310,10 +366,12 @@ def _delimited(
             continue
         if opened >= 0:
             spans.append((opened, _before(content, opened, at)))
-        if tail[1]:
-            return spans
-        opened = min(tail.end() + 1, entity.end)
+        elif not spans:
+            entity.before = _before(content, entity.start, at)
         at = tail.end()
+        # What follows the end is no part (RFC 2046 §5.1.1), unless it was the end of
+        # an inner multipart that took the same boundary.
+        opened = -1 if tail[1] else min(at + 1, entity.end)
         if len(spans) >= room:
             found.note(f"more than {PARTS} parts: the rest was not read")
             return spans

@@ -21,6 +21,10 @@ _REPLY = re.compile(
     r"(?i)\s*(?:re|aw|antw|antwort|sv|vs|odp|ynt|rif|res|ref|re\.|回复|答复|回覆)"
     r"\s*(?:\[\d{1,4}\]|\(\d{1,4}\)|\^\d{1,4})?\s*[:\uff1a]"
 )
+#: ``Fwd:`` likewise.
+_FORWARD = re.compile(
+    r"(?i)\s*(?:fwd?|wg|tr|rv|i|enc|doorst|vb|pd|ilt|转发|轉寄)\s*[:\uff1a]"
+)
 _INVISIBLE = re.compile(
     "[\u00ad\u034f\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff]"
 )
@@ -36,12 +40,29 @@ def ticket_numbers(subject: str, hook: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))[:_NUMBERS]
 
 
+def without_tags(subject: str, hook: str) -> str:
+    """Return ``subject`` without our tags."""
+    return " ".join(_tag(hook).sub(" ", subject[:_READ]).split())
+
+
 def clean_subject(subject: str, hook: str) -> str:
     """Return ``subject`` without our tags and without a run of ``Re:`` in front."""
-    text = _tag(hook).sub(" ", subject[:_READ])
+    text = without_tags(subject, hook)
     while match := _REPLY.match(text):
         text = text[match.end() :]
     return " ".join(text.split())
+
+
+def forwarded_subject(subject: str, hook: str) -> str | None:
+    """Return what a forward was about, cleaned; ``None`` for what is none."""
+    text = without_tags(subject, hook)
+    found = _FORWARD.match(text)
+    if found is None:
+        return None
+    while found is not None:
+        text = clean_subject(text[found.end() :], hook)
+        found = _FORWARD.match(text)
+    return text
 
 
 @lru_cache(maxsize=16)

@@ -17,6 +17,12 @@ Decoder = Callable[[bytes, int, int], Iterator[bytes]]
 
 _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/="
 _NOT_BASE64 = bytes(set(range(256)) - set(_ALPHABET))
+_BASE64_LINES = _ALPHABET + b"\r\n"
+_WHOLE = re.compile(rb"(?:[A-Za-z0-9+/=]{4})+\Z")
+_FIRST_LINE = re.compile(rb"\s*([^\r\n]*)")
+#: Octets by which a false label is seen.
+_SAMPLE = 1000
+_FOOTER = re.compile(rb"=(?:[ \t]+[^\s=]|[A-Za-z0-9+/=\s]{0,80}[^A-Za-z0-9+/=\s])")
 _HALF_ESCAPE = re.compile(rb"=[0-9A-Fa-f]?\Z")
 _UU_BEGIN = re.compile(rb"(?m)^begin [0-7]{3,4} [^\n]*\n")
 #: Encoded groups that are padded in mid-stream (joined base64 texts) are decoded
@@ -43,8 +49,11 @@ def _identity(content: bytes, start: int, end: int) -> Iterator[bytes]:
 
 
 def _base64(content: bytes, start: int, end: int) -> Iterator[bytes]:
+    if _is_prose(content, start, end):
+        yield from _identity(content, start, end)
+        return
     rest = b""
-    for chunk in _identity(content, start, end):
+    for chunk in _until_footer(content, start, end):
         data = rest + chunk.translate(None, _NOT_BASE64)
         whole = len(data) // _QUARTET * _QUARTET
         rest = data[whole:]
@@ -59,6 +68,25 @@ def _base64(content: bytes, start: int, end: int) -> Iterator[bytes]:
         yield binascii.a2b_base64(rest[:whole])
         rest = rest[whole:]
     yield _padded(rest.replace(b"=", b""))
+
+
+def _is_prose(content: bytes, start: int, end: int) -> bool:
+    """Tell whether text is said to be base64, but evidently is none."""
+    first = _FIRST_LINE.match(content, start, end)
+    if first is None or _WHOLE.match(first[1]):
+        return False
+    sample = content[start : min(start + _SAMPLE, end)]
+    return len(sample.translate(None, _BASE64_LINES)) > len(sample) // 20
+
+
+def _until_footer(content: bytes, start: int, end: int) -> Iterator[bytes]:
+    """Yield chunks; a footer in plain words behind the padding ends them."""
+    for chunk in _identity(content, start, end):
+        padding = chunk.find(b"=")
+        if padding >= 0 and _FOOTER.match(chunk, padding):
+            yield chunk[: padding + 2]
+            return
+        yield chunk
 
 
 def _padded(group: bytes) -> bytes:
@@ -88,11 +116,12 @@ def _uuencode(content: bytes, start: int, end: int) -> Iterator[bytes]:
         line = content[at : min(stop, at + 100)].rstrip(b"\r\n")
         if line == b"end":
             return
-        yield _uu_line(line)
+        yield uu_line(line)
         at = stop
 
 
-def _uu_line(line: bytes) -> bytes:
+def uu_line(line: bytes) -> bytes:
+    """Return the octets of one line of uuencode, as far as they can be had."""
     if not line:
         return b""
     try:

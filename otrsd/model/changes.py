@@ -46,7 +46,11 @@ class Changes:
     #: At most one active ticket may have it; a second one is refused by the desk.
     open_key: str | None = None
     tags: tuple[str, ...] = ()
+    #: Tags to take away; one that is in ``tags`` too stays.
+    untag: tuple[str, ...] = ()
     fields: Mapping[str, str] = field(default_factory=dict)
+    #: Whether a mail that makes a ticket gets no automatic answer.
+    no_auto_reply: bool = False
     #: Text of an internal note to add.
     note: str | None = None
     #: Reason: put the mail into the trash instead, no ticket, no article.

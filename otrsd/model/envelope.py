@@ -30,13 +30,25 @@ class Envelope:
     received_at: datetime
     #: Whether control header fields (X-Otrsd-*) count (reliability.md §3.3).
     trusted: bool = False
-    #: Profile named by ``pipe --profile``.
+    #: Profile named by ``pipe --profile``; by imap and pop3 the account's name.
     profile: str = ""
+    #: Queue of a mail that names none of ours; empty: the site's default.
+    queue: str = ""
 
     @property
     def order_key(self) -> str:
         """Return the key within which mails keep their order (design.md §7)."""
         return self.mail_from.lower() or f"{self.channel}:{self.peer}"
+
+    @property
+    def is_from_null(self) -> bool:
+        """Tell whether the reverse-path is the null one (RFC 5321 §4.5.5).
+
+        Postfix gives it to a pipe as ``MAILER-DAEMON`` (pipe(8)). A pipe may not know
+        who sent a mail; SMTP and LMTP always do.
+        """
+        told = self.channel in {"smtp", "lmtp"} and not self.mail_from
+        return told or self.mail_from.upper() == "MAILER-DAEMON"
 
     def plain(self) -> dict[str, Any]:
         """Return the stored form as a JSON value."""

@@ -14,8 +14,9 @@ class Event:
 
     NewTicket, FollowUp, AddNote, Move, StateUpdate, PriorityUpdate, OwnerUpdate,
     TitleUpdate, TagUpdate, TicketDynamicFieldUpdate, TicketLinkAdd, Duplicate,
-    OpenKeyRefused, Discarded, Restored, EmailAgent, EmailCustomer, SendAutoReply,
-    LoopProtection, Bounce, Misc.
+    OpenKeyRefused, Merged, Discarded, Restored, EmailAgent, EmailCustomer,
+    SendAutoReply, SendAutoReject, LoopProtection, Bounce, DeliveryReport,
+    AddressCleared, Misc.
     """
 
     #: The history row's sequence number; unique, and growing in commit order.

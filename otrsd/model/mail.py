@@ -36,22 +36,32 @@ class HeaderField:
     value: str
 
 
+def is_control(name: str) -> bool:
+    """Tell whether a header field of this name steers a ticket system (row K01)."""
+    return name.lower().startswith(("x-otrs-", "x-otrsd-"))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
     """One leaf of the MIME tree, as it can be listed and fetched."""
 
-    #: Position in the tree: ``1``, ``1.2``, ``2.1`` … (IMAP's numbering).
+    #: Position in the tree: ``1``, ``1.2``, ``2.1`` … (IMAP's numbering); ``2~1`` is
+    #: the first file in part 2, a winmail.dat or a text with files written into it.
     path: str
     #: ``type/subtype`` in lower case; octet-stream where it was malformed.
     content_type: str
     #: Cleaned name, safe to show and to save under; empty if it has none.
     filename: str = ""
+    #: The name as it was written, decoded: to look at, never to save under.
+    declared: str = ""
     #: Octets after decoding.
     size: int = 0
     #: Content-ID without angle brackets.
     content_id: str = ""
     #: Whether a reader would list it as an attachment (not the text itself).
     is_attachment: bool = True
+    #: Path of the message or file in which it lies; empty for a part of this mail.
+    within: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +107,9 @@ class Mail:
     auth: Auth = Auth()  # noqa: RUF009 - a frozen value
     #: Its signature and encryption; likewise.
     seal: Seal = Seal()  # noqa: RUF009 - a frozen value
+    #: Who or what has written it: ``human``, ``bounce``, ``vacation`` …; the postmaster
+    #: adds it to what was parsed.
+    kind: str = "human"
 
     def header(self, name: str) -> str | None:
         """Return the first field called ``name``, ``None`` if there is none."""

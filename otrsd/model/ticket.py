@@ -70,6 +70,8 @@ class Ticket:
     open_key: str | None = None
     created_at: datetime
     changed_at: datetime
+    #: Id of the ticket that this one was merged into; mail follows it there.
+    merged_into: int | None = None
     #: Grows by one with every change; a writer names the one it has seen.
     version: int = 1
 

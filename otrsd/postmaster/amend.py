@@ -10,30 +10,26 @@ with both names. A mail that joins a ticket takes only tags, fields, ``hold`` an
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from otrsd.counters import RULE_MATCHES
 from otrsd.desk.unit import Unit
-from otrsd.mime.subject import clean_subject
+from otrsd.mime.subject import clean_subject, forwarded_subject
 from otrsd.model.changes import Changes, Draft
 from otrsd.model.ticket import STATES, StateType
+from otrsd.postmaster.find import sender
 from otrsd.postmaster.parts import Found, Postmaster, Screened
+from otrsd.postmaster.split import written_to
 from otrsd.postmaster.view import View
+from otrsd.store import tickets
 
-#: Header fields that may name our address where the envelope does not, in order
-#: (Znuny's DestQueue; features B15).
-ADDRESS_FIELDS = (
-    "Resent-To",
-    "Envelope-To",
-    "To",
-    "Cc",
-    "Delivered-To",
-    "X-Original-To",
-)
 #: Fields of Changes of which the first value wins.
 _SINGLE = ("queue", "title", "state", "priority", "owner", "open_key")
 NO_SUBJECT = "(no subject)"
+#: Who decides about a stranger's mail, in trace and trash.
+UNKNOWN = "unknown-sender"
 #: What the trace says of a rule or plugin that does not count for this mail.
 LEFT_OUT = "left out of this journey"
 
@@ -68,6 +64,7 @@ def amend(post: Postmaster, unit: Unit, screened: Screened, found: Found) -> Fol
     if not (fold.discard or fold.hold):
         _route(post, fold, screened, found)
         _ask_plugins(post, unit, fold, screened, found)
+        _ask_door(post, unit, fold, screened, found)
     if screened.trace.failures or screened.lacking:
         _accept(fold, screened, "otrsd", Changes(tags=("plugin-failed",)))
     return fold
@@ -82,26 +79,20 @@ def _route(post: Postmaster, fold: Fold, screened: Screened, found: Found) -> No
 
 def recipient_queue(post: Postmaster, screened: Screened) -> tuple[str, str]:
     """Return (queue, reason) by the address the mail was sent to."""
+    if screened.into:
+        return screened.into, f"part {screened.part + 1} of a mail to several queues"
     for address in screened.claimed.envelope.rcpt_tos:
         queue = post.routes.queue_of(address)
         if queue:
             return queue, f"recipient {address}"
-    for name, address in _written_to(screened):
+    for name, address in written_to(screened):
         queue = post.routes.queue_of(address)
         if queue:
             return queue, f"{name}: {address}"
+    queue = screened.claimed.envelope.queue
+    if queue in post.queues:
+        return queue, f"queue of account {screened.claimed.envelope.profile}"
     return post.routes.default_queue, "default queue"
-
-
-def _written_to(screened: Screened) -> Iterator[tuple[str, str]]:
-    mail = screened.mail
-    parsed = {"To": mail.to, "Cc": mail.cc}
-    for name in ADDRESS_FIELDS:
-        if name in parsed:
-            yield from ((name, each.address) for each in parsed[name])
-        else:
-            for value in mail.header_all(name):
-                yield name, value.strip().strip("<>")
 
 
 def _ask_for_queue(post: Postmaster, fold: Fold, screened: Screened) -> None:
@@ -128,6 +119,7 @@ def _ask_rules(post: Postmaster, fold: Fold, screened: Screened, found: Found) -
         released=screened.claimed.released,
     )
     for each in applied:
+        post.counters.count(RULE_MATCHES, each.rule)
         who = f"rule:{each.rule}"
         if who in screened.skip:
             screened.trace.note("rule", each.rule, LEFT_OUT)
@@ -184,16 +176,47 @@ def _ask_plugins(
                 what = f"ignored: there is no {name} {getattr(changes, name)!r}"
                 screened.trace.note("amend", who, what)
             if changes.ticket_id is None:
+                checked = _inert(screened, found, who, checked)
                 _accept(fold, screened, who, checked)
             else:
                 fold.others.append((who, checked))
+
+
+def _ask_door(
+    post: Postmaster, unit: Unit, fold: Fold, screened: Screened, found: Found
+) -> None:
+    """Hold or discard what a stranger writes, where the queue wants that (B25)."""
+    queue = fold.values.queue or fold.routed
+    policy = post.unknown_senders.get(queue, "create")
+    # Who restores or releases a mail has decided, and so has an agent who forwards it.
+    is_decided = UNKNOWN in screened.skip or screened.claimed.released
+    if found.ticket is not None or policy == "create" or is_decided:
+        return
+    who = sender(screened)
+    if screened.original or (who and tickets.has_one(unit.connection, who)):
+        return
+    reason = f"queue {queue} takes nothing of senders who never had a ticket"
+    wanted = Changes(hold=reason) if policy == "hold" else Changes(discard=reason)
+    _accept(fold, screened, UNKNOWN, wanted)
+
+
+def _inert(screened: Screened, found: Found, who: str, changes: Changes) -> Changes:
+    """Take out what a mail may not change, whoever proposes it (row K04)."""
+    single = [name for name in _SINGLE if getattr(changes, name)]
+    if found.ticket is None or not (found.inert and single):
+        return changes
+    what = f"ignored ({', '.join(single)}): {found.inert}"
+    screened.trace.note("amend", who, what)
+    return _without(changes, single)
 
 
 def defaults(post: Postmaster, fold: Fold, screened: Screened, found: Found) -> Changes:
     """Return the values that hold where nobody has set one."""
     ticket = found.ticket
     if ticket is not None:
-        state = fold.values.state or reopened(ticket.state_type) or ticket.state
+        state = fold.values.state or ticket.state
+        if not (fold.values.state or found.inert):
+            state = reopened(ticket.state_type) or state
         return Changes(
             queue=ticket.queue,
             title=ticket.title,
@@ -202,13 +225,20 @@ def defaults(post: Postmaster, fold: Fold, screened: Screened, found: Found) -> 
         )
     title = fold.values.title
     if title is None:
-        title = clean_subject(screened.mail.subject, post.ticket_hook) or NO_SUBJECT
+        title = _title(post, screened) or NO_SUBJECT
     return Changes(
         queue=fold.values.queue or fold.routed,
         title=title,
         state=fold.values.state or "new",
         priority=fold.values.priority or 3,
     )
+
+
+def _title(post: Postmaster, screened: Screened) -> str:
+    subject, hook = screened.mail.subject, post.ticket_hook
+    if screened.original is not None:
+        return forwarded_subject(subject, hook) or ""
+    return clean_subject(subject, hook)
 
 
 def reopened(state_type: StateType) -> str | None:
@@ -253,9 +283,12 @@ def _accept(
     fold.values = replace(
         fold.values,
         **values,
-        tags=tuple(dict.fromkeys((*fold.values.tags, *kept.tags))),
+        tags=_tags(fold.values.tags, kept),
+        no_auto_reply=fold.values.no_auto_reply or kept.no_auto_reply,
         fields={**fold.values.fields, **fields},
     )
+    if kept.no_auto_reply:
+        fold.owners.setdefault("no_auto_reply", who)
     fold.accepted.append((who, kept))
     if kept.discard and not fold.discard and not fold.hold:
         fold.discard, fold.cause = kept.discard, who
@@ -263,6 +296,11 @@ def _accept(
     if kept.hold and may_hold and not fold.hold:
         fold.hold, fold.cause = kept.hold, who
     _note(screened, who, kept, {name: fold.owners[name] for name in lost}, where)
+
+
+def _tags(before: Sequence[str], changes: Changes) -> tuple[str, ...]:
+    kept = [tag for tag in before if tag not in changes.untag]
+    return tuple(dict.fromkeys((*kept, *changes.tags)))
 
 
 def _note(
@@ -275,6 +313,8 @@ def _note(
     kind, _, name = who.partition(":")
     told = [f"{key}={getattr(kept, key)}" for key in _SINGLE if getattr(kept, key)]
     told += [f"tag {tag}" for tag in kept.tags]
+    told += [f"tag {tag} taken away" for tag in kept.untag]
+    told += ["no automatic answer"] * kept.no_auto_reply
     told += [f"{key}={value}" for key, value in kept.fields.items()]
     told += [
         f"{key}: {getattr(kept, key)}"

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from otrsd.desk import loops, outgoing, tickets
 from otrsd.desk.letterhead import Letterhead
-from otrsd.desk.loops import Question
+from otrsd.desk.loops import Kind, Question, Refusal
 from otrsd.desk.outgoing import Outgoing
 from otrsd.desk.tickets import Who
 from otrsd.desk.unit import Unit
@@ -19,34 +19,63 @@ from otrsd.mime.subject import clean_subject
 from otrsd.model.changes import Changes
 from otrsd.model.mail import Address
 from otrsd.model.ticket import Ticket
+from otrsd.postmaster.amend import Fold
 from otrsd.postmaster.parts import Postmaster, Screened
 
 _WHO = Who(actor="system", cause="auto-response")
+#: The customer has not written to us, and the agent need not be told.
+_FORWARDED = Refusal(reason="an agent has forwarded the mail")
 
 
 def owe_auto_response(
-    post: Postmaster, unit: Unit, screened: Screened, ticket: Ticket
+    post: Postmaster,
+    unit: Unit,
+    screened: Screened,
+    ticket: Ticket,
+    fold: Fold,
+    *,
+    is_rejected: bool = False,
 ) -> None:
-    """Owe the answer of the ticket's queue, if it has one."""
+    """Owe the answer of the ticket's queue, if it has one.
+
+    ``is_rejected``: to a mail that the queue takes no more, as its ticket is closed.
+    """
     head = post.letterhead
     if head is None:
         return
-    template = head.of_queue(ticket.queue).auto_response
-    if template:
-        unit.once_numbered(lambda: _answer(unit, head, screened, ticket.id, template))
+    of_queue = head.of_queue(ticket.queue)
+    template = of_queue.auto_reject if is_rejected else of_queue.auto_response
+    if not template:
+        return
+    if fold.values.no_auto_reply:
+        data = {"suppressed": "auto-response", "reason": "no_auto_reply"}
+        who = Who(actor="system", cause=fold.owners["no_auto_reply"])
+        tickets.remark(unit, ticket, "Misc", who, data)
+        return
+    kind = Kind.REJECT if is_rejected else Kind.RECEIVED
+    unit.once_numbered(lambda: _answer(unit, head, screened, ticket.id, template, kind))
 
 
 def _answer(
-    unit: Unit, head: Letterhead, screened: Screened, ticket_id: int, template: str
+    unit: Unit,
+    head: Letterhead,
+    screened: Screened,
+    ticket_id: int,
+    template: str,
+    kind: Kind,
 ) -> None:
     ticket = unit.ticket(ticket_id)
     if ticket is None:
         return
     author = screened.mail.author or Address(address="")
     question = Question(
-        ticket=ticket, address=author.address, recognised=screened.recognised
+        ticket=ticket,
+        address=author.address,
+        recognised=screened.recognised,
+        kind=kind,
     )
-    refusal = loops.why_not(unit, head, question)
+    is_forward = screened.original is not None
+    refusal = _FORWARDED if is_forward else loops.why_not(unit, head, question)
     if refusal is not None:
         _suppress(unit, ticket, refusal.reason)
         if refusal.capped:
@@ -55,7 +84,7 @@ def _answer(
         return
     try:
         mail = _written(head, screened, ticket, author, template)
-        outgoing.send(unit, head, ticket, mail, _WHO, event="SendAutoReply")
+        outgoing.send(unit, head, ticket, mail, _WHO, event=kind.value)
     except PermanentError as error:
         _suppress(unit, ticket, str(error))
         return

@@ -19,11 +19,18 @@ from otrsd.desk.unit import Unit
 from otrsd.failpoint import failpoint
 from otrsd.mime.automatic import Kind, Recognised
 from otrsd.model.verdict import Disposition
-from otrsd.postmaster.amend import amend
+from otrsd.postmaster.amend import Fold, amend
 from otrsd.postmaster.find import find, keys, sender
-from otrsd.postmaster.parts import Fate, Outcome, Postmaster, Screened
+from otrsd.postmaster.parts import Fate, Found, Outcome, Postmaster, Screened
 from otrsd.postmaster.proof import is_own
-from otrsd.postmaster.write import discard, duplicate, remember_only, write
+from otrsd.postmaster.relate import link_copies
+from otrsd.postmaster.split import parts
+from otrsd.postmaster.write import (
+    discard,
+    duplicate,
+    remember_only,
+    write,
+)
 from otrsd.store import articles, content, ledger, locks, traces
 from otrsd.store.articles import Known
 from otrsd.store.engine import Database
@@ -71,21 +78,32 @@ def deliver(
 
 def carry(post: Postmaster, unit: Unit, batch: Batch, each: Screened) -> Outcome:
     """One mail's way: seen, screened, known, find, route, amend, write."""
-    claimed, mail = each.claimed, each.mail
-    before = batch.seen.get(claimed.id)
+    before = batch.seen.get(each.claimed.id)
     if before is not None:
         return _seen(each, before)
+    first, *others = parts(post, each)
+    outcome = _carry(post, unit, batch, first)
+    if outcome.fate is Fate.HELD:
+        return outcome
+    if outcome.fate is not Fate.TRASH:
+        for other in others:
+            _carry(post, unit, batch, other)
+    unit.trace(each.claimed.id, each.trace.stored, post.snapshot)
+    return outcome
+
+
+def _carry(post: Postmaster, unit: Unit, batch: Batch, each: Screened) -> Outcome:
+    """The way of a mail, or of its part for one queue."""
+    claimed, mail = each.claimed, each.mail
     if each.verdict.disposition is Disposition.DISCARD:
         outcome = discard(post, unit, each, each.cause, each.verdict.reason)
     elif mail.dedup_key and mail.dedup_key in batch.known:
         outcome = duplicate(unit, each, batch.known[mail.dedup_key])
     else:
-        outcome = _decide(post, unit, each)
-    if outcome.fate is Fate.HELD:
-        return outcome
-    unit.trace(claimed.id, each.trace.stored, post.snapshot)
-    if outcome.article_id is not None and mail.dedup_key:
-        batch.known[mail.dedup_key] = Known(
+        outcome = _decide(post, unit, batch, each)
+    key = each.key or mail.dedup_key
+    if outcome.article_id is not None and key:
+        batch.known[key] = Known(
             ticket_id=outcome.ticket_id or 0,
             article_id=outcome.article_id,
             content_sha256=claimed.sha256,
@@ -94,9 +112,10 @@ def carry(post: Postmaster, unit: Unit, batch: Batch, each: Screened) -> Outcome
     return outcome
 
 
-def _decide(post: Postmaster, unit: Unit, each: Screened) -> Outcome:
+def _decide(post: Postmaster, unit: Unit, batch: Batch, each: Screened) -> Outcome:
     if is_own(post, unit, each):
-        each = replace(each, recognised=_LOOP)
+        mail = replace(each.mail, kind=_LOOP.kind)
+        each = replace(each, mail=mail, recognised=_LOOP)
         who = sender(each) or each.claimed.envelope.mail_from
         if not each.claimed.released and came_back(unit, who):
             return Outcome(
@@ -107,6 +126,10 @@ def _decide(post: Postmaster, unit: Unit, each: Screened) -> Outcome:
             )
     found = find(post, unit, each)
     fold = amend(post, unit, each, found)
+    siblings = [batch.known[key] for key in each.siblings if key in batch.known]
+    there = _already_in(unit, siblings, found, fold)
+    if there is not None or (each.part and (fold.discard or fold.hold)):
+        return _left_out(unit, each, there)
     if fold.discard:
         remember_only(unit, fold)
         return discard(post, unit, each, fold.cause, fold.discard)
@@ -117,7 +140,33 @@ def _decide(post: Postmaster, unit: Unit, each: Screened) -> Outcome:
             reason=f"{fold.cause}: {fold.hold}",
             failures=each.trace.failures,
         )
-    return write(post, unit, each, found, fold)
+    outcome = write(post, unit, each, found, fold)
+    if outcome.is_new and siblings:
+        link_copies(unit, outcome.ticket_id or 0, siblings)
+    return outcome
+
+
+def _already_in(
+    unit: Unit, siblings: Sequence[Known], found: Found, fold: Fold
+) -> Known | None:
+    """Return the other part of this mail that is where this one would go."""
+    for sibling in siblings:
+        ticket = unit.ticket(sibling.ticket_id)
+        if ticket is None:
+            continue
+        if found.ticket is None and ticket.queue == (fold.values.queue or fold.routed):
+            return sibling
+        if found.ticket is not None and ticket.id == found.ticket.id:
+            return sibling
+    return None
+
+
+def _left_out(unit: Unit, each: Screened, there: Known | None) -> Outcome:
+    """Answer for a part that the first one has done already."""
+    if there is not None:
+        return duplicate(unit, each, there)
+    each.trace.note("write", "otrsd", f"no part of its own for queue {each.into}")
+    return Outcome(spool_id=each.claimed.id, fate=Fate.DUPLICATE)
 
 
 def _seen(each: Screened, before: ledger.Entry) -> Outcome:
@@ -130,7 +179,6 @@ def _seen(each: Screened, before: ledger.Entry) -> Outcome:
 
 def _look(post: Postmaster, unit: Unit, mails: Sequence[Screened]) -> Batch:
     ids = [each.claimed.id for each in mails]
-    dedup = {each.mail.dedup_key for each in mails if each.mail.dedup_key}
     since = unit.at - post.dedup_window
     # Nearly always all are there: only an equal mail that left the trash since they
     # were stored has taken them along.
@@ -140,8 +188,17 @@ def _look(post: Postmaster, unit: Unit, mails: Sequence[Screened]) -> Batch:
         traces.keep_snapshot(unit.connection, post.snapshot, post.files, unit.at)
     return Batch(
         seen=dict(ledger.read(unit.connection, ids)),
-        known=articles.by_dedup_keys(unit.connection, dedup, since),
+        known=articles.by_dedup_keys(unit.connection, dedup_keys(post, mails), since),
     )
+
+
+def dedup_keys(post: Postmaster, mails: Sequence[Screened]) -> set[str]:
+    """Return the keys under which copies of these mails may be here."""
+    if not post.one_ticket_per_queue:
+        return {each.mail.dedup_key for each in mails if each.mail.dedup_key}
+    known = [each for each in mails if each.mail.dedup_key]
+    firsts = [parts(post, each)[0] for each in known]
+    return {key for part in firsts for key in (part.mail.dedup_key, *part.siblings)}
 
 
 def store_contents(post: Postmaster, mails: Sequence[Screened]) -> None:

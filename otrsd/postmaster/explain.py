@@ -18,6 +18,7 @@ from otrsd.config.load import recall
 from otrsd.desk.unit import Unit
 from otrsd.errors import NotFoundError
 from otrsd.language.rules import Rules, Tried, compile_rules
+from otrsd.mime.automatic import recognise
 from otrsd.mime.parse import parse
 from otrsd.model.auth import Auth
 from otrsd.model.envelope import Envelope
@@ -26,7 +27,7 @@ from otrsd.model.seal import Seal
 from otrsd.model.ticket import Ticket
 from otrsd.model.verdict import Disposition
 from otrsd.postmaster.amend import LEFT_OUT
-from otrsd.postmaster.deliver import Batch, carry
+from otrsd.postmaster.deliver import Batch, carry, dedup_keys
 from otrsd.postmaster.parts import Fate, Postmaster, Screened
 from otrsd.postmaster.screen import screen
 from otrsd.postmaster.trace import Step, steps
@@ -88,15 +89,16 @@ def stored(post: Postmaster, spool_id: str) -> Explanation:
             raise NotFoundError(
                 f"there is no trace of the mail {spool_id}. Try: otrsd spool list"
             )
-        mail = parse(content.read(connection, entry.sha256))
+        octets = content.read(connection, entry.sha256)
         facts = articles.facts(connection, entry.article_id or 0)
         article = articles.by_id(connection, entry.article_id or 0)
+    mail, envelope = parse(octets), _envelope_of(post, spool_id)
+    mail = replace(mail, kind=recognise(mail, envelope, octets).kind)
     auth = Auth.from_plain(facts["auth"]) if "auth" in facts else None
     seal = Seal.from_plain(facts.get("seal", {}))
     mail = replace(mail, auth=auth or post.senders.told(mail), seal=seal)
     if seal.encrypted == "opened" and article is not None:
         mail = replace(mail, text=article.text, html="")
-    envelope = _envelope_of(post, spool_id)
     snapshot, kept = found
     rules = _rules_of(post, snapshot)
     told = steps(kept)
@@ -152,9 +154,9 @@ def _roll_back() -> NoReturn:
 def _journey(
     post: Postmaster, unit: Unit, screened: Screened
 ) -> tuple[str, Ticket | None]:
-    dedup = screened.mail.dedup_key
     since = unit.at - post.dedup_window
-    known = articles.by_dedup_keys(unit.connection, [dedup] if dedup else [], since)
+    keys = dedup_keys(post, [screened])
+    known = articles.by_dedup_keys(unit.connection, keys, since)
     outcome = carry(post, unit, Batch(known=known), screened)
     ticket = unit.ticket(outcome.ticket_id) if outcome.ticket_id else None
     if outcome.fate is Fate.HELD:

@@ -9,13 +9,15 @@ K02, K03). Then the plugins' ``find_ticket`` is asked.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+from otrsd.desk.merging import followed
 from otrsd.desk.unit import Unit
 from otrsd.errors import NotFoundError
 from otrsd.mime.subject import ticket_numbers
 from otrsd.model.mail import Mail
 from otrsd.model.ticket import Ticket
+from otrsd.postmaster.follow_up import judge
 from otrsd.postmaster.parts import Found, Postmaster, Screened
 from otrsd.postmaster.proof import by_token, reported
 from otrsd.postmaster.view import View
@@ -23,6 +25,8 @@ from otrsd.store import articles, content, tickets
 
 #: Channels whose writer may die in the middle (design.md §7, Duplicates).
 _CUT_OFF = frozenset({"pipe", "socket"})
+#: Tickets of the sender that one mail names and that are looked at.
+_MOST = 10
 
 
 def keys(post: Postmaster, screened: Screened) -> set[str]:
@@ -44,6 +48,10 @@ def keys(post: Postmaster, screened: Screened) -> set[str]:
 
 def find(post: Postmaster, unit: Unit, screened: Screened) -> Found:
     """Return the ticket this mail joins, or what it quotes."""
+    return judge(post, unit, screened, _find(post, unit, screened))
+
+
+def _find(post: Postmaster, unit: Unit, screened: Screened) -> Found:
     trace = screened.trace
     report = reported(post, unit, screened)
     if report is not None:
@@ -54,21 +62,54 @@ def find(post: Postmaster, unit: Unit, screened: Screened) -> Found:
         who = ", from somebody new" if stranger else ""
         trace.note("find", "token", f"{proved.number}: our own token{who}")
         return Found(ticket=proved, by="token", is_stranger=stranger)
-    quoted: Ticket | None = None
-    for ticket_id, evidence in _candidates(post, unit, screened.mail):
-        ticket = _if_takes_part(unit, ticket_id, screened)
-        if ticket is not None:
-            trace.note("find", "follow-up", f"{ticket.number}: {evidence}")
-            return Found(ticket=ticket, by="follow-up")
-        quoted = quoted or unit.ticket(ticket_id)
-        if quoted is not None and quoted.id == ticket_id:
-            what = f"{quoted.number}: {evidence}, but a stranger's mail"
-            trace.note("find", "follow-up", what)
+    named = _named(post, unit, screened)
+    if named.ticket is not None:
+        return named
     completed = _cut_off_copy(unit, screened)
     if completed is not None:
         trace.note("find", "follow-up", f"{completed.number}: a cut-off copy is there")
         return Found(ticket=completed, by="follow-up", completes=True)
-    return _asked(post, unit, screened, quoted)
+    return _asked(post, unit, screened, named.quoted)
+
+
+def _named(post: Postmaster, unit: Unit, screened: Screened) -> Found:
+    """Return the ticket that the mail names and its sender takes part in."""
+    candidates = dict(_candidates(post, unit, screened.mail))
+    address = sender(screened) if candidates else ""
+    his = unit.taking_part([*candidates], address) if address else set()
+    among = [each for each in candidates if each in his]
+    joined = _chosen(unit, among[:_MOST], screened.into)
+    if joined is not None:
+        ticket_id, ticket = joined
+        what = f"{ticket.number}: {candidates[ticket_id]}"
+        screened.trace.note("find", "follow-up", what)
+        return Found(ticket=ticket, by="follow-up")
+    for ticket_id in [*candidates][:1]:
+        quoted = _followed(unit, ticket_id)
+        if quoted is not None:
+            what = f"{quoted.number}: {candidates[ticket_id]}, but a stranger's mail"
+            screened.trace.note("find", "follow-up", what)
+            return Found(quoted=quoted)
+    return Found()
+
+
+def _chosen(
+    unit: Unit, ticket_ids: Sequence[int], queue: str
+) -> tuple[int, Ticket] | None:
+    """Return the first ticket; of those that one mail made, the one in ``queue``."""
+    best: tuple[int, Ticket] | None = None
+    for ticket_id in ticket_ids:
+        ticket = _followed(unit, ticket_id)
+        if ticket is not None and queue in {"", ticket.queue}:
+            return ticket_id, ticket
+        if ticket is not None and best is None:
+            best = ticket_id, ticket
+    return best
+
+
+def _followed(unit: Unit, ticket_id: int) -> Ticket | None:
+    ticket = unit.ticket(ticket_id)
+    return None if ticket is None else followed(unit, ticket)
 
 
 def _asked(
@@ -87,7 +128,7 @@ def _asked(
             trace.failed("find", answer.plugin, answer.failure)
             continue
         trace.answered.add(answer.plugin)
-        ticket = None if answer.value is None else unit.ticket(answer.value)
+        ticket = None if answer.value is None else _followed(unit, answer.value)
         if ticket is not None:
             trace.note("find", answer.plugin, ticket.number or "of this batch")
             return Found(ticket=ticket, by=answer.plugin, quoted=quoted)
@@ -111,9 +152,9 @@ def _candidates(post: Postmaster, unit: Unit, mail: Mail) -> Iterator[tuple[int,
 def _if_takes_part(unit: Unit, ticket_id: int, screened: Screened) -> Ticket | None:
     """Return the ticket, locked, if the mail's sender takes part in it."""
     address = sender(screened)
-    if address and unit.is_participant(ticket_id, address):
-        return unit.ticket(ticket_id)
-    return None
+    if not address or not unit.is_participant(ticket_id, address):
+        return None
+    return _followed(unit, ticket_id)
 
 
 def sender(screened: Screened) -> str:

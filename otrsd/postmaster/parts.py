@@ -8,13 +8,14 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Any, Protocol
 
+from otrsd.counters import Counters
 from otrsd.desk.letterhead import Letterhead
 from otrsd.desk.unit import Desk
 from otrsd.hooks import Hooks
 from otrsd.language.rules import Rules
 from otrsd.mime.automatic import Recognised
 from otrsd.model.auth import Auth
-from otrsd.model.mail import Mail
+from otrsd.model.mail import Address, Mail
 from otrsd.model.seal import Seal
 from otrsd.model.ticket import Ticket
 from otrsd.model.verdict import Disposition, Verdict
@@ -35,6 +36,37 @@ class Routes(Protocol):
     def queue_of(self, address: str) -> str | None:
         """Return the queue whose address this is (``+extension`` allowed)."""
         ...
+
+    def is_agent(self, address: str) -> bool:
+        """Tell whether somebody who works here writes from this address."""
+        ...
+
+
+class Policy(StrEnum):
+    """What becomes of a mail to a closed ticket (features.md C7)."""
+
+    POSSIBLE = "possible"
+    REJECT = "reject"
+    NEW_TICKET = "new_ticket"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FollowUp:
+    """What one queue does with mail to its closed tickets."""
+
+    policy: Policy = Policy.POSSIBLE
+    #: So long after closing it is possible; then it makes a new ticket.
+    within: timedelta | None = None
+
+
+class Standing(StrEnum):
+    """What is proved of the domain in From; nothing, unless somebody has checked."""
+
+    UNKNOWN = "unknown"
+    #: DMARC passed: an aligned signature, or an aligned reverse-path.
+    PROVED = "proved"
+    #: DMARC failed, and the domain asks to reject or to quarantine such mail.
+    DENIED = "denied"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,9 +90,17 @@ class Postmaster:
     senders: Senders = Senders()  # noqa: RUF009 - a frozen value
     #: Opens what S/MIME and PGP have sealed.
     unsealer: Unsealer = Unsealer()  # noqa: RUF009 - keeps nothing
+    #: Queue → what it does with mail to closed tickets; a queue that is gone takes it.
+    follow_ups: Mapping[str, FollowUp] = field(default_factory=dict)
+    #: Queue → ``hold`` or ``discard`` for senders who never had a ticket.
+    unknown_senders: Mapping[str, str] = field(default_factory=dict)
+    #: Whether a mail to several queues makes a ticket in each.
+    one_ticket_per_queue: bool = False
     #: The configuration's name in traces, and its files.
     snapshot: str = ""
     files: Mapping[str, str] = field(default_factory=dict)
+    #: What this process counts.
+    counters: Counters = field(default_factory=Counters)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +115,16 @@ class Screened:
     tags: tuple[str, ...] = ()
     #: Whether a person wrote it.
     recognised: Recognised = Recognised()  # noqa: RUF009 - a frozen value
+    #: Whether the domain in From owns the mail.
+    standing: Standing = Standing.UNKNOWN
+    #: Which part of the mail this is, and for which queue; see ``split``.
+    part: int = 0
+    into: str = ""
+    #: What it and the other parts are known by in a batch; empty: by the dedup key.
+    key: str = ""
+    siblings: tuple[str, ...] = ()
+    #: Who wrote what an agent has forwarded.
+    original: Address | None = None
     #: Plugins left out of this journey, and ``rule:NAME`` after a restore.
     skip: frozenset[str] = frozenset()
     #: Those of them that are left out because they fail.
@@ -111,8 +161,17 @@ class Found:
     quoted: Ticket | None = None
     #: It carries our token, but its sender took no part in the ticket so far.
     is_stranger: bool = False
-    #: The address that a report about a mail of ours says is out of reach.
-    bounced: str = ""
+    #: Of a report: the article that it is about, and which of its addresses are dead.
+    about: int | None = None
+    bounced: tuple[str, ...] = ()
+    #: The closed ticket that this mail's new one continues.
+    continues: Ticket | None = None
+    #: Why the mail changes nothing but adds itself; empty: it may.
+    inert: str = ""
+    #: The ticket's queue takes no mail to closed tickets: it is answered so.
+    is_rejected: bool = False
+    #: The sender takes part, but his domain disowns the mail.
+    is_unverified: bool = False
     #: The earlier, cut-off copy of this mail that stands in ``ticket``.
     completes: bool = False
 

@@ -2,22 +2,27 @@
 
 In: a screened mail, inside the transaction. Out: the ticket that a true token names,
 while it is active or was closed at most 90 days ago (reliability.md §3.4). A token in
-References, In-Reply-To or the reply address makes a follow-up, whoever sent it. A
-report about delivery (RFC 3464) quotes our Message-ID somewhere in its octets; it
-joins as an internal note.
+References, In-Reply-To or the reply address makes a follow-up, whoever sent it.
+
+A report about delivery joins as an internal note: by our Message-ID somewhere in its
+octets; by the Message-ID of a mail that we sent under another one; or by the ticket
+hook in the returned subject, if the recipient takes part in that ticket. Anybody can
+write the last of these: it makes a note, and marks no address.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from datetime import timedelta
 
 from otrsd.desk.letterhead import Letterhead
+from otrsd.desk.merging import followed
 from otrsd.desk.tokens import Claim, in_address, in_text
 from otrsd.desk.unit import Unit
-from otrsd.mime.automatic import Kind
-from otrsd.model.article import Article
+from otrsd.mime.automatic import REPORTS, Kind
+from otrsd.mime.subject import ticket_numbers
+from otrsd.model.article import Article, ArticleKind
+from otrsd.model.report import Report
 from otrsd.model.ticket import Ticket
 from otrsd.postmaster.parts import Found, Postmaster, Screened
 from otrsd.store import articles, tickets
@@ -29,11 +34,10 @@ _READ = 256 * 1024
 #: Claims that are looked at; a hostile mail makes thousands.
 _CLAIMS = 20
 _LARGEST_ID = 2**63 - 1
-_REPORTS = frozenset({Kind.BOUNCE, Kind.DELAYED, Kind.DELIVERED})
-_FINAL = re.compile(
-    rb"^final-recipient:[ \t]*rfc822;[ \t]*<?([!-~]{3,254}?)>?[ \t]*\r?$",
-    re.IGNORECASE | re.MULTILINE,
-)
+#: The ticket, and the mail of ours, that a report is about.
+_About = tuple[Ticket, Article | None] | None
+#: Kinds that quote the mail that they are about.
+_REPORTING = REPORTS | {Kind.RECEIPT}
 
 
 def by_token(post: Postmaster, unit: Unit, screened: Screened) -> Ticket | None:
@@ -46,28 +50,71 @@ def by_token(post: Postmaster, unit: Unit, screened: Screened) -> Ticket | None:
         if found is not None:
             return found[0]
     for claim in _in_recipients(head, screened):
-        ticket = None
         if head.tokens.proves_ticket(claim):
-            ticket = tickets.by_number(unit.connection, claim.name)
-        if ticket is not None and _lives(unit, ticket):
-            return unit.ticket(ticket.id)
+            named = tickets.by_number(unit.connection, claim.name)
+            ticket = None if named is None else _living(unit, named.id)
+            if ticket is not None:
+                return ticket
     return None
 
 
 def reported(post: Postmaster, unit: Unit, screened: Screened) -> Found | None:
-    """Return the ticket of the mail that a delivery report is about."""
+    """Return the ticket, and the article, that a report is about."""
+    recognised = screened.recognised
+    if recognised.kind not in _REPORTING:
+        return None
+    report = recognised.report or Report()
+    found = (
+        _reported_by_token(post, unit, screened)
+        or _reported_by_id(unit, report)
+        or _reported_by_hook(post, unit, report)
+    )
+    if found is None:
+        return None
+    ticket, article = found
+    screened.trace.note("find", "report", f"{ticket.number}: {recognised.kind}")
+    return Found(
+        ticket=ticket,
+        by="report",
+        about=article.id if article else None,
+        bounced=_unreachable(report, article),
+    )
+
+
+def _reported_by_token(post: Postmaster, unit: Unit, screened: Screened) -> _About:
     head = post.letterhead
-    if head is None or screened.recognised.kind not in _REPORTS:
+    if head is None:
         return None
     octets = screened.claimed.content[:_READ]
-    for claim in _claims(octets.decode("latin-1")):
-        found = _proved(unit, head, claim)
-        if found is not None:
-            ticket, article = found
-            kind = screened.recognised.kind
-            screened.trace.note("find", "report", f"{ticket.number}: {kind}")
-            bounced = _unreachable(octets, article) if kind is Kind.BOUNCE else ""
-            return Found(ticket=ticket, by="report", bounced=bounced)
+    proved = (_proved(unit, head, c) for c in _claims(octets.decode("latin-1")))
+    return next((each for each in proved if each), None)
+
+
+def _reported_by_id(unit: Unit, report: Report) -> _About:
+    """Return the mail with that Message-ID, if we have sent it.
+
+    Of other mails somebody may know the Message-ID who is no recipient of ours.
+    """
+    ids = [report.message_id] if report.message_id else []
+    for known in articles.by_message_ids(unit.connection, ids)[:_CLAIMS]:
+        article = articles.by_id(unit.connection, known.article_id)
+        if article is None or article.kind is not ArticleKind.MAIL_OUT:
+            continue
+        ticket = _living(unit, article.ticket_id)
+        if ticket is not None:
+            return ticket, article
+    return None
+
+
+def _reported_by_hook(post: Postmaster, unit: Unit, report: Report) -> _About:
+    people = [each.address for each in report.recipients if each.address]
+    for number in ticket_numbers(report.subject, post.ticket_hook):
+        named = tickets.by_number(unit.connection, number)
+        if named is None or not any(unit.is_participant(named.id, p) for p in people):
+            continue
+        ticket = _living(unit, named.id)
+        if ticket is not None:
+            return ticket, None
     return None
 
 
@@ -103,15 +150,18 @@ def _proved(
     article = articles.by_id(unit.connection, int(claim.name))
     if article is None or not head.tokens.proves_article(claim, article.created_at):
         return None
-    ticket = unit.ticket(article.ticket_id)
-    if ticket is None or not _lives(unit, ticket):
+    ticket = _living(unit, article.ticket_id)
+    return None if ticket is None else (ticket, article)
+
+
+def _living(unit: Unit, ticket_id: int) -> Ticket | None:
+    """Return the ticket, or where it was merged, if its tokens still count."""
+    ticket = unit.ticket(ticket_id)
+    if ticket is None:
         return None
-    return ticket, article
-
-
-def _lives(unit: Unit, ticket: Ticket) -> bool:
+    ticket = followed(unit, ticket)
     closed = tickets.closed_at(unit.connection, ticket.id)
-    return closed is None or unit.at - closed <= GRACE
+    return ticket if closed is None or unit.at - closed <= GRACE else None
 
 
 def _in_recipients(head: Letterhead, screened: Screened) -> Iterator[Claim]:
@@ -122,12 +172,11 @@ def _in_recipients(head: Letterhead, screened: Screened) -> Iterator[Claim]:
             yield from in_address(address, head.delimiter)
 
 
-def _unreachable(octets: bytes, article: Article) -> str:
-    """Return the failed recipient, if our mail went to that very address."""
-    sent_to = {each.strip().lower() for each in article.to_text.split(",")}
-    sent_to |= {each.strip().lower() for each in article.cc_text.split(",")}
-    for found in _FINAL.findall(octets):
-        address: str = found.decode("ascii").lower()
-        if address in sent_to:
-            return address
-    return ""
+def _unreachable(report: Report, article: Article | None) -> tuple[str, ...]:
+    """Return the dead addresses to which our mail itself went."""
+    if article is None:
+        return ()
+    sent_to = f"{article.to_text},{article.cc_text}".lower().split(",")
+    known = {each.strip() for each in sent_to}
+    dead = (each.address.lower() for each in report.recipients if each.is_hard)
+    return tuple(dict.fromkeys(each for each in dead if each in known))

@@ -12,12 +12,22 @@ from dataclasses import replace
 
 from otrsd.hooks import Answer
 from otrsd.mime.automatic import recognise
+from otrsd.mime.compose import sendable
+from otrsd.mime.forwarded import original_author
 from otrsd.mime.parse import parse
-from otrsd.model.mail import Mail
+from otrsd.mime.subject import forwarded_subject
+from otrsd.model.envelope import Envelope
+from otrsd.model.mail import Mail, is_control
 from otrsd.model.verdict import Disposition, Verdict
-from otrsd.postmaster.parts import ACCEPTED, Postmaster, Screened
+from otrsd.postmaster.parts import ACCEPTED, Postmaster, Screened, Standing
 from otrsd.postmaster.trace import Trace
 from otrsd.spool import Claimed
+
+#: Fields that otrsd or a plugin reads, each with a proof of its own: they take an
+#: answer away, or come from a monitoring system or an MX of ours.
+_READ = ("x-otrsd-loop", "x-otrs-loop", "x-otrsd-monitor", "x-otrsd-mx")
+#: Names of ignored fields that are told.
+_NAMED = 10
 
 
 def screen(
@@ -27,13 +37,14 @@ def screen(
     trace = Trace()
     envelope = claimed.envelope
     trace.note("accept", envelope.channel, f"{envelope.peer} {claimed.size} octets")
-    mail = parse(claimed.content)
+    mail = _marked(parse(claimed.content), envelope)
     if mail.defects:
         trace.note("parse", "otrsd", "; ".join(mail.defects))
     mail = _unsealed(post, claimed, _proved(post, claimed, mail, trace), trace)
     recognised = recognise(mail, envelope, claimed.content)
     if not recognised.is_human:
         trace.note("parse", "otrsd", f"{recognised.kind}: {recognised.mark}")
+        mail = replace(mail, kind=recognised.kind)
     skip = off | claimed.without
     for plugin in sorted(skip):
         trace.note("screen", plugin, "left out of this journey")
@@ -50,7 +61,45 @@ def screen(
         verdict = Verdict.hold(f"hostile structure: {mail.hostile}")
         trace.note("screen", "otrsd", f"hold: {verdict.reason}")
         return replace(screened, verdict=verdict)
-    return _judged(post, screened)
+    return with_original(post, _judged(post, screened))
+
+
+def _marked(mail: Mail, envelope: Envelope) -> Mail:
+    """Name the control header fields that do not count on this channel (row K01)."""
+    names = dict.fromkeys(
+        each.name
+        for each in mail.headers
+        if is_control(each.name) and not each.name.lower().startswith(_READ)
+    )
+    if envelope.trusted or not names:
+        return mail
+    defect = f"ignored control header: {', '.join([*names][:_NAMED])}"
+    return replace(mail, defects=(defect, *mail.defects))
+
+
+def with_original(post: Postmaster, screened: Screened) -> Screened:
+    """Name who wrote what an agent forwards, if it is proved to be the agent's mail."""
+    mail, trace = screened.mail, screened.trace
+    author = mail.author
+    if author is None or not post.routes.is_agent(author.address):
+        return screened
+    if forwarded_subject(mail.subject, post.ticket_hook) is None:
+        return screened
+    if screened.standing is not Standing.PROVED:
+        # Row K05: whoever writes an agent's address is a customer.
+        trace.note("parse", "forward", "an agent's address, but nothing proves it")
+        return screened
+    found = original_author(screened.claimed.content, mail.text)
+    if found is None or not _is_a_customer(post, found.address):
+        trace.note("parse", "forward", "it does not tell whose mail was forwarded")
+        return screened
+    trace.note("parse", "forward", f"{author.address} forwards {found.address}")
+    return replace(screened, original=found)
+
+
+def _is_a_customer(post: Postmaster, address: str) -> bool:
+    is_ours = post.routes.queue_of(address) is not None or post.routes.is_agent(address)
+    return bool(sendable(address)) and not is_ours
 
 
 def _proved(post: Postmaster, claimed: Claimed, mail: Mail, trace: Trace) -> Mail:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from otrsd.desk.merging import followed
 from otrsd.desk.unit import Unit
 from otrsd.model.changes import PluginState
 from otrsd.model.ticket import Ticket
@@ -19,13 +20,15 @@ class View:
     plugin: str
 
     def by_id(self, ticket_id: int) -> Ticket | None:
-        """Return the ticket with this internal id."""
-        return self.unit.ticket(ticket_id)
+        """Return the ticket with this internal id, or the one it was merged into."""
+        found = self.unit.ticket(ticket_id)
+        return None if found is None else followed(self.unit, found)
 
     def by_number(self, number: str) -> Ticket | None:
-        """Return the ticket with this ticket number."""
+        """Return the ticket with this number, or the one it was merged into."""
         self.unit.flush()
-        return tickets.by_number(self.unit.connection, number, lock=True)
+        found = tickets.by_number(self.unit.connection, number, lock=True)
+        return None if found is None else followed(self.unit, found)
 
     def by_open_key(self, key: str) -> Ticket | None:
         """Return the one active ticket that holds ``key``."""

@@ -20,6 +20,7 @@ from typing import Any
 
 from otrsd import memory
 from otrsd.control import Control, Work
+from otrsd.counters import MAIL_SECONDS, RULE_SECONDS, TICKETS_CREATED
 from otrsd.desk.notices import tell_admin
 from otrsd.errors import DatabaseAwayError, OtrsdError, TemporaryError
 from otrsd.failpoint import failpoint
@@ -102,7 +103,12 @@ class Worker:
         self._log = log
         self._clock = post.desk.clock
         self._hand = Hand(control)
-        self._post = replace(post, hooks=Hooks(post.hooks.plugins, self._hand.watch))
+        self._counters = post.counters
+        self._post = replace(
+            post,
+            hooks=Hooks(post.hooks.plugins, self._hand.watch, counters=post.counters),
+            rules=post.rules.timed(self._clock.monotonic, self._rule_took),
+        )
         self._away = AWAY_FIRST
         self._failing: frozenset[str] = frozenset()
         self._off: dict[str, datetime] = {}
@@ -159,7 +165,9 @@ class Worker:
                 # No strike for a database that is slow: the limit is generous,
                 # and each hook inside sets its own.
                 self._hand.take("desk", alone, 2 * OUTSIDE)
+                start = self._clock.monotonic()
                 outcomes, rest = deliver(self._post, rest)
+                self._took("desk", start, len(outcomes))
                 self._settle(outcomes)
             self._away = AWAY_FIRST
         except DatabaseAwayError as error:
@@ -179,7 +187,9 @@ class Worker:
                 self._defer(claimed, *waits, tried=False)
                 continue
             self._hand.take("screen", claimed, OUTSIDE)
+            start = self._clock.monotonic()
             mail = screen(self._post, claimed, frozenset(self._off))
+            self._took("screen", start)
             if mail.unscreened and not claimed.released:
                 self._unscreened(mail)
             elif mail.verdict.disposition is Disposition.HOLD:
@@ -208,6 +218,7 @@ class Worker:
     def _settle(self, outcomes: Sequence[Outcome]) -> None:
         """Tell the spool what became of its mails, and write one line for each."""
         gone = [each.spool_id for each in outcomes if each.fate is not Fate.HELD]
+        self._count(outcomes)
         if gone:
             self._spool.done(gone)
             for spool_id in gone:
@@ -223,6 +234,26 @@ class Worker:
                 self._hold(each.spool_id, each.reason)
             else:
                 self._tell(each)
+
+    def _count(self, outcomes: Sequence[Outcome]) -> None:
+        now = self._clock.now()
+        for each in outcomes:
+            claimed = self._open.get(each.spool_id)
+            if claimed is None:
+                continue
+            age = (now - claimed.envelope.received_at).total_seconds()
+            self._counters.observe(MAIL_SECONDS, "whole", seconds=max(0.0, age))
+            if each.is_new and each.fate is Fate.ARTICLE:
+                channel = claimed.envelope.channel
+                self._counters.count(TICKETS_CREATED, each.queue, channel)
+
+    def _took(self, stage: str, start: float, mails: int = 1) -> None:
+        seconds = self._clock.monotonic() - start
+        for _ in range(mails):
+            self._counters.observe(MAIL_SECONDS, stage, seconds=seconds / mails)
+
+    def _rule_took(self, rule: str, seconds: float) -> None:
+        self._counters.count(RULE_SECONDS, rule, by=seconds)
 
     def _tell(self, outcome: Outcome) -> None:
         event = {

@@ -2,26 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from otrsd.desk import loops, tickets
+from otrsd.desk.merging import followed
 from otrsd.desk.tickets import NewArticle, Who
 from otrsd.desk.unit import Unit
-from otrsd.mime.automatic import QUIET
+from otrsd.mime.automatic import QUIET, Kind
 from otrsd.mime.compose import REFERENCES_LIMIT
+from otrsd.mime.quotes import markers
+from otrsd.mime.subject import without_tags
 from otrsd.model.article import ArticleKind, SenderType
 from otrsd.model.changes import THIS_TICKET, Changes
 from otrsd.model.ticket import Ticket
 from otrsd.postmaster.amend import Fold, defaults, reopened
 from otrsd.postmaster.answer import owe_auto_response
 from otrsd.postmaster.find import sender
+from otrsd.postmaster.follow_up import UNVERIFIED
 from otrsd.postmaster.parts import Fate, Found, Outcome, Postmaster, Screened
+from otrsd.postmaster.relate import FOLLOW_UP, relate
 from otrsd.postmaster.screen import defects
 from otrsd.store import ledger, plugin_state, trash
 from otrsd.store.articles import Known
 from otrsd.store.history import Change
 from otrsd.store.text import ADDRESS, storable
 from otrsd.store.trash import Discarded
+
+#: Recipients of a report that the history names.
+_TOLD = 5
 
 
 def discard(
@@ -74,12 +84,13 @@ def write(
 ) -> Outcome:
     """Make the ticket or append to it, with everything that was folded."""
     if found.ticket is None:
-        ticket, article_id = _create(post, unit, screened, fold)
-        if found.quoted is not None:
-            _link(unit, ticket, found.quoted, screened)
-        owe_auto_response(post, unit, screened, ticket)
+        ticket, article_id = _create(post, unit, screened, found, fold)
+        relate(unit, ticket, found, screened)
+        owe_auto_response(post, unit, screened, ticket, fold)
     else:
         ticket, article_id = _append(post, unit, screened, found, fold)
+        if found.is_rejected:
+            owe_auto_response(post, unit, screened, ticket, fold, is_rejected=True)
     for who, changes in fold.accepted:
         _remember(unit, who, changes, ticket.id)
     for who, changes in fold.others:
@@ -105,15 +116,21 @@ def change_other(unit: Unit, who: str, changes: Changes) -> Ticket | None:
     """Apply a plugin's proposal to another ticket than this mail's."""
     ticket = unit.ticket(changes.ticket_id or 0)
     if ticket is not None:
+        ticket = followed(unit, ticket)
         ticket = tickets.change(unit, ticket, changes, Who(actor="system", cause=who))
     _remember(unit, who, changes, ticket.id if ticket else None)
     return ticket
 
 
 def _create(
-    post: Postmaster, unit: Unit, screened: Screened, fold: Fold
+    post: Postmaster, unit: Unit, screened: Screened, found: Found, fold: Fold
 ) -> tuple[Ticket, int]:
     base = defaults(post, fold, screened, Found())
+    article = _article(post, screened)
+    if found.continues is not None:
+        # The old number would bring the answer back to the old ticket.
+        subject = without_tags(article.subject, post.ticket_hook)
+        article = replace(article, subject=subject)
     values = replace(
         fold.values,
         queue=base.queue,
@@ -122,10 +139,13 @@ def _create(
         priority=base.priority,
     )
     customer = sender(screened) or screened.claimed.envelope.mail_from
+    if screened.original is not None:
+        customer = screened.original.address
+        article = _forwarded(article, customer)
     ticket, article_id = tickets.create(
         unit,
         values,
-        _article(post, screened),
+        article,
         _who(screened),
         customer=customer if len(customer) <= ADDRESS else "",
     )
@@ -136,23 +156,31 @@ def _create(
     return ticket, article_id
 
 
+def _forwarded(article: NewArticle, customer: str) -> NewArticle:
+    """Return an agent's forward: his own words are not for the customer."""
+    return replace(
+        article,
+        sender_type=SenderType.AGENT,
+        visible_to_customer=False,
+        participants=(customer, *article.participants),
+    )
+
+
 def _append(
     post: Postmaster, unit: Unit, screened: Screened, found: Found, fold: Fold
 ) -> tuple[Ticket, int]:
     ticket = found.ticket
     if ticket is None:
         raise AssertionError("append needs a ticket")
-    article = _joining(_article(post, screened), found)
+    article = _joining(_article(post, screened), screened, found)
     who = _who(screened)
-    event = "Bounce" if found.by == "report" else "FollowUp"
-    article_id = tickets.append(unit, ticket, article, who, event=event)
-    if found.bounced:
-        loops.count_bounce(unit, found.bounced)
-    # A machine's word about absence or delivery is filed and changes nothing.
-    is_quiet = screened.recognised.kind in QUIET
-    state = None if is_quiet else reopened(ticket.state_type)
-    if found.is_stranger:
-        ticket = tickets.change(unit, ticket, Changes(tags=("new-person",)), who)
+    event, data = _event(screened, found)
+    article_id = tickets.append(unit, ticket, article, who, event=event, data=data)
+    for address in found.bounced:
+        loops.count_bounce(unit, address, ticket)
+    state = _reopened(unit, ticket, found, screened)
+    if marks := _marks(found):
+        ticket = tickets.change(unit, ticket, Changes(tags=marks), who)
     changed = False
     for name, changes in fold.accepted:
         if any(
@@ -164,6 +192,7 @@ def _append(
                 changes.owner,
                 changes.open_key,
                 changes.tags,
+                changes.untag,
                 changes.fields,
                 changes.note,
             )
@@ -172,45 +201,77 @@ def _append(
             ticket = tickets.change(unit, ticket, changes, cause)
             changed = True
     if state and "state" not in fold.owners:
-        reopen = Changes(state=state)
-        cause = Who(actor="system", cause="follow-up")
-        ticket = tickets.change(unit, ticket, reopen, cause)
+        ticket = tickets.change(unit, ticket, Changes(state=state), FOLLOW_UP)
     elif not changed:
         ticket = tickets.change(unit, ticket, Changes(), who)
     return ticket, article_id
 
 
-def _joining(article: NewArticle, found: Found) -> NewArticle:
+def _event(screened: Screened, found: Found) -> tuple[str, Mapping[str, Any]]:
+    """Return what the history calls a mail that joins, and says of it."""
+    recognised = screened.recognised
+    if found.by != "report":
+        return "FollowUp", {}
+    event = "Bounce" if recognised.kind is Kind.BOUNCE else "DeliveryReport"
+    report = recognised.report.plain() if recognised.report else {}
+    told = report.get("recipients", ())[:_TOLD]
+    return event, {"about": found.about, "recipients": told}
+
+
+def _joining(article: NewArticle, screened: Screened, found: Found) -> NewArticle:
     """Return the article as it joins a ticket, by how it was found."""
     if found.completes:
         article = replace(article, subject=f"{article.subject} (complete copy)")
-    if found.is_stranger:
-        # Whoever has our token may write, but takes part only once an agent says so.
+    if found.is_stranger or found.is_unverified:
+        # Whoever has our token may write, but takes part only once an agent says so;
+        # nor does anybody by the word of a mail that its domain disowns.
         article = replace(article, participants=())
-    if found.by == "report":
+    if found.is_unverified:
+        defects = [UNVERIFIED, *article.mail.get("defects", ())]
+        article = replace(article, mail={**article.mail, "defects": defects})
+    if found.by == "report" or screened.recognised.kind in QUIET:
+        # A machine's word is for agents, and makes nobody a participant.
         article = replace(
             article,
             sender_type=SenderType.SYSTEM,
             visible_to_customer=False,
             participants=(),
         )
+    if found.about is not None and "report" in article.mail:
+        report = {**article.mail["report"], "about": found.about}
+        article = replace(article, mail={**article.mail, "report": report})
     return article
 
 
-def _link(unit: Unit, ticket: Ticket, quoted: Ticket, screened: Screened) -> None:
-    """Relate a stranger's ticket to the one he quotes, and say so inside."""
-    who = Who(actor="system", cause="follow-up")
-    tickets.link(unit, ticket, quoted, "quotes", who)
-    text = (
-        f"This mail quotes ticket {quoted.number}, but its sender "
-        f"{sender(screened) or '(no identity)'} takes no part in that ticket."
-    )
-    tickets.change(unit, ticket, Changes(note=text), who)
+def _reopened(
+    unit: Unit, ticket: Ticket, found: Found, screened: Screened
+) -> str | None:
+    """Return the state the mail brings a ticket to; write down why it brings none."""
+    state = reopened(ticket.state_type)
+    recognised = screened.recognised
+    reason = found.inert
+    if recognised.kind in QUIET:
+        # A machine's word about absence or delivery is filed and changes nothing.
+        reason = reason or f"{recognised.kind}: {recognised.mark}"
+    if not reason or not (state or found.inert):
+        return state
+    data = {"suppressed": "reopening" if state else "changes", "reason": reason}
+    tickets.remark(unit, ticket, "Misc", FOLLOW_UP, data)
+    return None
+
+
+def _marks(found: Found) -> tuple[str, ...]:
+    """Return the tags that tell agents of a doubtful sender."""
+    marks = {
+        "new-person": found.is_stranger,
+        "unverified-sender": found.is_unverified,
+    }
+    return tuple(tag for tag, is_so in marks.items() if is_so)
 
 
 def _article(post: Postmaster, screened: Screened) -> NewArticle:
     mail, claimed = screened.mail, screened.claimed
-    envelope = claimed.envelope
+    envelope, report = claimed.envelope, screened.recognised.report
     everybody = [sender(screened), *(each.address for each in (*mail.to, *mail.cc))]
     return NewArticle(
         kind=ArticleKind.MAIL_IN,
@@ -242,6 +303,9 @@ def _article(post: Postmaster, screened: Screened) -> NewArticle:
             "reply_to": [each.address for each in mail.reply_to[:10]],
             "references": list(mail.references[::-1][:REFERENCES_LIMIT]),
             **screened.facts(),
+            # What of the text is quoted, signed or appended; mostly nothing is.
+            **({"passages": marked} if (marked := markers(mail.text)) else {}),
+            **({"report": report.plain()} if report else {}),
         },
         participants=tuple(
             address
@@ -284,6 +348,7 @@ def _enter(
             ticket_id=ticket_id,
             article_id=article_id,
             trash_id=trash_id,
+            part=screened.part,
         )
     )
 

@@ -17,6 +17,7 @@ from typing import Any
 
 from otrsd.control import Control, Work
 from otrsd.desk import tickets
+from otrsd.desk.merging import followed
 from otrsd.desk.outgoing import DEAD, MAIL, Parcel, count
 from otrsd.desk.tickets import Who
 from otrsd.desk.unit import Desk, Unit
@@ -140,6 +141,7 @@ class MailLane:
         ticket = unit.ticket(parcel.ticket_id) if parcel.ticket_id else None
         if ticket is None:
             return
+        ticket = followed(unit, ticket)
         lines = [f"{address}: {visible(each.text)}" for address, each in dead.items()]
         text = (
             f"This mail was not delivered: {visible(parcel.subject)}\n"

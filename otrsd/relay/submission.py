@@ -13,11 +13,12 @@ within them is ended by the supervisor (``LIMIT`` of the mail lane).
 from __future__ import annotations
 
 import smtplib
+import socket
 import ssl
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 #: The port that speaks TLS from its first octet (RFC 8314 §3.3).
 IMPLICIT_TLS = 465
@@ -78,13 +79,68 @@ class Submit(Protocol):
         ...
 
 
+class Line:
+    """The connection of one submission, so that another thread can cut it."""
+
+    def __init__(self) -> None:
+        self._twin: socket.socket | None = None
+        self._is_cut = False
+
+    def hold(self, connection: socket.socket) -> None:
+        """Take note of a connection that was just opened."""
+        # TLS takes the socket over; its twin still ends the same connection.
+        self._twin = connection.dup()
+        if self._is_cut:
+            connection.close()
+            raise OSError("otrsd stops")
+
+    def cut(self) -> None:
+        """End the connection; whoever waits for its other end waits no longer."""
+        self._is_cut = True
+        if self._twin is not None:
+            with suppress(OSError):
+                self._twin.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        if self._twin is not None:
+            self._twin.close()
+
+
+class _Plain(smtplib.SMTP):
+    """A session that tells its line of its connection before it waits for anything."""
+
+    def __init__(self, line: Line, **options: Any) -> None:
+        self.line = line
+        super().__init__(**options)
+
+    def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
+        connection: socket.socket = super()._get_socket(host, port, timeout)  # type: ignore[misc]
+        self.line.hold(connection)
+        return connection
+
+
+class _OverTls(smtplib.SMTP_SSL, _Plain):
+    """The same, with TLS from its first octet."""
+
+    def __init__(self, line: Line, **options: Any) -> None:
+        self.line = line
+        # It asks our _get_socket, but calls the constructor of SMTP by name.
+        smtplib.SMTP_SSL.__init__(self, **options)
+
+
 def submit(
-    smarthost: Smarthost, mail_from: str, rcpt_tos: Sequence[str], octets: bytes
+    smarthost: Smarthost,
+    mail_from: str,
+    rcpt_tos: Sequence[str],
+    octets: bytes,
+    line: Line | None = None,
 ) -> Submitted:
     """Hand one mail to ``smarthost``."""
     is_open = False
+    line = line or Line()
     try:
-        with _session(smarthost) as session:
+        with closing(line), _session(smarthost, line) as session:
             is_open = True
             return _transaction(session, mail_from, rcpt_tos, octets)
     except (OSError, smtplib.SMTPException, ValueError) as error:
@@ -95,24 +151,20 @@ def submit(
 
 
 @contextmanager
-def _session(smarthost: Smarthost) -> Iterator[smtplib.SMTP]:
+def _session(smarthost: Smarthost, line: Line) -> Iterator[smtplib.SMTP]:
     """Open a session that is ready for MAIL."""
     context = _context(smarthost)
+    options: dict[str, Any] = {
+        "host": smarthost.host,
+        "port": smarthost.port,
+        "local_hostname": smarthost.hostname,
+        "timeout": smarthost.timeout,
+    }
+    session: smtplib.SMTP
     if smarthost.tls != "none" and smarthost.port == IMPLICIT_TLS:
-        session: smtplib.SMTP = smtplib.SMTP_SSL(
-            smarthost.host,
-            smarthost.port,
-            local_hostname=smarthost.hostname,
-            timeout=smarthost.timeout,
-            context=context,
-        )
+        session = _OverTls(line, context=context, **options)
     else:
-        session = smtplib.SMTP(
-            smarthost.host,
-            smarthost.port,
-            local_hostname=smarthost.hostname,
-            timeout=smarthost.timeout,
-        )
+        session = _Plain(line, **options)
     try:
         session.ehlo_or_helo_if_needed()
         _secure(session, smarthost, context)

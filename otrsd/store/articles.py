@@ -99,14 +99,24 @@ def facts(connection: Connection, article_id: int) -> Mapping[str, Any]:
     return dict(json.loads(found)) if found else {}
 
 
-def of_ticket(connection: Connection, ticket_id: int) -> list[Article]:
-    """Return a ticket's articles, oldest first."""
+def of_ticket(connection: Connection, *ticket_ids: int) -> list[Article]:
+    """Return the articles of a ticket, or of several as one, oldest first."""
     rows = connection.execute(
         sa.select(*_COLUMNS)
-        .where(article.c.ticket_id == ticket_id)
+        .where(article.c.ticket_id.in_(ticket_ids))
         .order_by(article.c.id)
     )
     return [_article(row) for row in rows]
+
+
+def ids_of_tickets(connection: Connection, ticket_ids: Sequence[int]) -> list[int]:
+    """Return the ids of all articles of these tickets."""
+    rows = connection.execute(
+        sa.select(article.c.id)
+        .where(article.c.ticket_id.in_(ticket_ids))
+        .order_by(article.c.id)
+    )
+    return list(rows.scalars())
 
 
 def by_id(connection: Connection, article_id: int) -> Article | None:
@@ -156,6 +166,20 @@ def of_last_message_id(connection: Connection, message_id: str) -> Article | Non
     return None if row is None else _article(row)
 
 
+def was_written_to(connection: Connection, customer: str) -> bool:
+    """Tell whether somebody here has written to this customer."""
+    found = (
+        sa.select(article.c.id)
+        .join(ticket, ticket.c.id == article.c.ticket_id)
+        .where(
+            ticket.c.customer == customer,
+            article.c.sender_type == SenderType.AGENT.value,
+            article.c.visible_to_customer == 1,
+        )
+    )
+    return connection.execute(found.limit(1)).first() is not None
+
+
 def spool_ids_of_number(connection: Connection, number: str) -> tuple[str, ...]:
     """Return the spool ids of a ticket's mails, oldest first."""
     rows = connection.execute(
@@ -186,11 +210,13 @@ def envelope_of(connection: Connection, spool_id: str) -> str | None:
 
 
 def mails_of_ticket(
-    connection: Connection, ticket_id: int
+    connection: Connection, *ticket_ids: int
 ) -> Mapping[int, Mapping[str, Any]]:
     """Return parts, defects and envelope of each article's mail, by article."""
     rows = connection.execute(
-        sa.select(article.c.id, article.c.mail).where(article.c.ticket_id == ticket_id)
+        sa.select(article.c.id, article.c.mail).where(
+            article.c.ticket_id.in_(ticket_ids)
+        )
     )
     return {row.id: json.loads(row.mail) if row.mail else {} for row in rows}
 

@@ -25,7 +25,7 @@ from sqlalchemy import event, exc
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.pool import NullPool, QueuePool
 
-from otrsd.errors import DatabaseAwayError
+from otrsd.errors import ConfigError, DatabaseAwayError
 
 __all__ = ["Connection", "Database", "is_away", "is_contended"]
 
@@ -66,7 +66,15 @@ class Database:
     """Connections to one database, made in the process that uses them."""
 
     def __init__(self, url: str) -> None:
-        self.url = sa.make_url(url)
+        try:
+            self.url = sa.make_url(url)
+        except (exc.ArgumentError, ValueError):
+            # Not with its cause: that quotes what it takes for the port.
+            raise ConfigError(
+                "'site.database' can't be read as a URL. Write "
+                "postgresql+psycopg://USER:PASSWORD@HOST/NAME, and in the password "
+                "%40 for @, %3A for :, %2F for /"
+            ) from None
         self._engine: Engine | None = None
         self._pid = 0
 
@@ -145,8 +153,20 @@ class Database:
     def _make(self) -> Engine:
         if self.dialect == "sqlite":
             return self._make_sqlite()
+        try:
+            return self._make_server()
+        except (exc.NoSuchModuleError, ImportError) as error:
+            raise ConfigError(
+                f"'site.database' asks for {self.url.drivername}, and its driver "
+                "is not installed. Try: pip install 'otrsd[postgresql]' or "
+                "'otrsd[mariadb]'"
+            ) from error
+
+    def _make_server(self) -> Engine:
         return sa.create_engine(
             self.url,
+            # Parameters are mails; an error's text goes to the log.
+            hide_parameters=True,
             # A server that hangs must become one that is away, before the
             # supervisor ends the worker that waits for it.
             connect_args=_PATIENCE.get(self.dialect, {}),
@@ -167,7 +187,9 @@ class Database:
                 flags = os.O_RDWR | os.O_CREAT | os.O_EXCL
                 os.close(os.open(self.path, flags, 0o600))
         engine = sa.create_engine(
-            self.url, poolclass=QueuePool if self.path else NullPool
+            self.url,
+            hide_parameters=True,
+            poolclass=QueuePool if self.path else NullPool,
         )
 
         @event.listens_for(engine, "connect")

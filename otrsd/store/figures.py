@@ -6,7 +6,7 @@ Functions take a connection and only read; they fail as the database does.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -15,6 +15,11 @@ from otrsd.store.tables import history, metadata, outbox, ticket
 
 #: How far back a probe's ticket is looked for.
 _RECENT = 1000
+#: How each kind of server tells the seconds since 1970.
+_CLOCKS = {
+    "postgresql": "SELECT extract(epoch FROM clock_timestamp())",
+    "mysql": "SELECT unix_timestamp(now(6))",
+}
 
 
 def latest_change(connection: Connection) -> datetime | None:
@@ -22,6 +27,14 @@ def latest_change(connection: Connection) -> datetime | None:
     newest = sa.select(history.c.at).order_by(history.c.seq.desc()).limit(1)
     found: datetime | None = connection.execute(newest).scalar()
     return found
+
+
+def servers_clock(connection: Connection) -> datetime | None:
+    """Return the time of the database's server; ``None`` where there is no server."""
+    asked = _CLOCKS.get(connection.dialect.name)
+    if asked is None:
+        return None
+    return datetime.fromtimestamp(float(connection.scalar(sa.text(asked))), UTC)
 
 
 def tickets_by_state(connection: Connection) -> Mapping[tuple[str, str], int]:

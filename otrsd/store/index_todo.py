@@ -20,6 +20,7 @@ from sqlalchemy.engine import Connection
 
 from otrsd.store import part_text
 from otrsd.store.tables import article, index_todo, meta, ticket
+from otrsd.store.tickets import root
 
 #: Row of ``meta`` with the id that an index remembers as its database's.
 _HOME = "index_home"
@@ -37,6 +38,7 @@ _COLUMNS = (
     article.c.mail,
     ticket.c.number,
     ticket.c.title,
+    ticket.c.merged_into,
 )
 _ARTICLES = sa.select(*_COLUMNS).join(ticket, ticket.c.id == article.c.ticket_id)
 _NEXT = (
@@ -64,6 +66,7 @@ class Text:
     """An article's words, as SQL has them."""
 
     article_id: int
+    #: The ticket that is found by it: another one once its own is merged.
     ticket_id: int
     number: str
     title: str
@@ -105,7 +108,7 @@ def texts(connection: Connection, article_ids: Sequence[int]) -> list[Text]:
         some = ids[start : start + _AT_ONCE]
         rows = connection.execute(_ARTICLES.where(article.c.id.in_(some))).all()
         words = part_text.texts(connection, some)
-        found += [_text(row, words.get(row.id, "")) for row in rows]
+        found += [_text(connection, row, words.get(row.id, "")) for row in rows]
     return sorted(found, key=lambda text: text.article_id)
 
 
@@ -164,10 +167,11 @@ def give_home(connection: Connection) -> str:
     return found
 
 
-def _text(row: Any, words: str) -> Text:
+def _text(connection: Connection, row: Any, words: str) -> Text:
+    is_merged = row.merged_into is not None
     return Text(
         article_id=row.id,
-        ticket_id=row.ticket_id,
+        ticket_id=root(connection, row.merged_into) if is_merged else row.ticket_id,
         number=row.number or "",
         title=row.title,
         sender=row.from_text,

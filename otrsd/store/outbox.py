@@ -167,6 +167,19 @@ def move(  # noqa: PLR0913 - one row, its new place and why
     )
 
 
+def seize(connection: Connection, row_id: int, now: datetime) -> bool:
+    """Lock a row for this transaction, unless a relay has it in hand."""
+    seized = connection.execute(
+        sa.update(outbox)
+        .where(
+            outbox.c.id == row_id,
+            sa.or_(outbox.c.leased_until.is_(None), outbox.c.leased_until <= now),
+        )
+        .values(leased_until=None)
+    )
+    return seized.rowcount > 0
+
+
 def is_any_due(connection: Connection, kind: str, now: datetime) -> bool:
     """Tell whether a lease would find anything; a plain read."""
     statement = sa.select(outbox.c.id).where(

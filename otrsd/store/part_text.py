@@ -80,10 +80,10 @@ def fitting(connection: Connection, article_ids: Sequence[int]) -> int:
     return len(article_ids)
 
 
-def of_ticket(
-    connection: Connection, ticket_id: int
+def of_tickets(
+    connection: Connection, ticket_ids: Sequence[int]
 ) -> Mapping[tuple[int, str], tuple[int, str]]:
-    """Return (article, path) → (characters, reason) of a ticket's attachments."""
+    """Return (article, path) → (characters, reason) of these tickets' attachments."""
     rows = connection.execute(
         sa.select(
             part_text.c.article_id,
@@ -92,6 +92,6 @@ def of_ticket(
             part_text.c.reason,
         )
         .join(article, article.c.id == part_text.c.article_id)
-        .where(article.c.ticket_id == ticket_id)
+        .where(article.c.ticket_id.in_(list(ticket_ids)))
     )
     return {(r.article_id, r.path): (r.characters, r.reason) for r in rows}

@@ -298,7 +298,7 @@ tally = sa.Table(
     "tally",
     metadata,
     sa.Column("id", BigInt, primary_key=True, autoincrement=True),
-    # answer (an automatic mail), loop, bounced, admin.
+    # answer (an automatic mail), reject (one of them), loop, bounced, admin.
     sa.Column("what", sa.String(16), nullable=False),
     # An address in lower case, or the hash of a cause.
     sa.Column("who", sa.String(254), nullable=False),

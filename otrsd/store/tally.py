@@ -16,6 +16,7 @@ from otrsd.store.tables import Utc, tally
 
 #: What is counted.
 ANSWER, LOOP, BOUNCED, ADMIN = "answer", "loop", "bounced", "admin"
+REJECT = "reject"
 #: Longer than every window in which something is counted.
 KEEP = timedelta(days=61)
 #: Characters of the column; a longer address would not be sent to.
@@ -45,6 +46,7 @@ def count(
     *,
     since: datetime,
     who: str | None = None,
+    ticket_id: int | None = None,
 ) -> int:
     """Return how many there were after ``since``, of all or of one."""
     statement = (
@@ -54,6 +56,8 @@ def count(
     )
     if who is not None:
         statement = statement.where(tally.c.who == _key(who))
+    if ticket_id is not None:
+        statement = statement.where(tally.c.ticket_id == ticket_id)
     return int(connection.execute(statement).scalar_one())
 
 
@@ -87,6 +91,47 @@ def answered(
         in_day=int(row[2] or 0),
         bounced=int(row[3] or 0),
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Marked:
+    """An address from which mails came back."""
+
+    address: str
+    times: int
+    last_at: datetime
+    #: The ticket of the last one.
+    ticket_id: int | None
+
+
+def bounced(connection: Connection, since: datetime) -> list[Marked]:
+    """Return the addresses that bounced after ``since``, the last one first."""
+    rows = connection.execute(
+        sa.select(
+            tally.c.who,
+            sa.func.count().label("times"),
+            sa.func.max(tally.c.at, type_=Utc).label("last_at"),
+            sa.func.max(tally.c.ticket_id).label("ticket_id"),
+        )
+        .where(tally.c.what == BOUNCED, tally.c.at > since)
+        .group_by(tally.c.who)
+        .order_by(sa.func.max(tally.c.at).desc(), tally.c.who)
+    )
+    return [
+        Marked(
+            address=row.who,
+            times=int(row.times),
+            last_at=row.last_at,
+            ticket_id=row.ticket_id,
+        )
+        for row in rows
+    ]
+
+
+def forget(connection: Connection, what: str, who: str) -> int:
+    """Forget what was counted of one address; return how much it was."""
+    statement = sa.delete(tally).where(tally.c.what == what, tally.c.who == _key(who))
+    return int(connection.execute(statement).rowcount)
 
 
 def _times(*conditions: sa.ColumnElement[bool]) -> sa.ColumnElement[int]:

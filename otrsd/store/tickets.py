@@ -34,8 +34,13 @@ _COLUMNS = (
     ticket.c.open_key,
     ticket.c.created_at,
     ticket.c.changed_at,
+    ticket.c.merged_into,
     ticket.c.version,
 )
+#: What a ticket says of the tickets that were merged into it.
+MERGED = "merged"
+#: Merges one behind the other that are followed (features.md C8).
+HOPS = 10
 #: The one SELECT that reads tickets; others narrow it.
 TICKETS = sa.select(*_COLUMNS)
 
@@ -109,6 +114,12 @@ def by_number(
     return _one(connection, _BY_NUMBER, number, lock=lock)
 
 
+def has_one(connection: Connection, customer: str) -> bool:
+    """Tell whether this customer has a ticket, whatever its state."""
+    statement = sa.select(ticket.c.id).where(ticket.c.customer == storable(customer))
+    return connection.execute(statement.limit(1)).first() is not None
+
+
 def by_open_key(
     connection: Connection, key: str, *, lock: bool = False
 ) -> Ticket | None:
@@ -138,6 +149,15 @@ def read(connection: Connection, statement: sa.Select[Any]) -> list[Ticket]:
     return [_ticket(row, tags[row.id]) for row in rows]
 
 
+def remove_tag(connection: Connection, ticket_id: int, tag: str) -> None:
+    """Take a tag away."""
+    connection.execute(
+        sa.delete(ticket_tag).where(
+            ticket_tag.c.ticket_id == ticket_id, ticket_tag.c.tag == tag
+        )
+    )
+
+
 def add_tags(connection: Connection, pairs: Iterable[tuple[int, str]]) -> None:
     """Add tags that the tickets do not have yet (the caller has looked)."""
     rows = [{"ticket_id": key, "tag": tag} for key, tag in dict.fromkeys(pairs)]
@@ -149,6 +169,21 @@ def is_participant(connection: Connection, ticket_id: int, address: str) -> bool
     """Tell whether ``address`` may add to the ticket by mail."""
     values = {"key": ticket_id, "address": storable(address)}
     return connection.execute(_IS_PARTICIPANT, values).first() is not None
+
+
+def taking_part(
+    connection: Connection, ticket_ids: Sequence[int], address: str
+) -> set[int]:
+    """Return those of the tickets to which ``address`` may add by mail: one look."""
+    if not ticket_ids:
+        return set()
+    rows = connection.execute(
+        sa.select(participant.c.ticket_id).where(
+            participant.c.ticket_id.in_(ticket_ids),
+            participant.c.address == storable(address),
+        )
+    )
+    return set(rows.scalars())
 
 
 def participants(connection: Connection, ticket_id: int) -> tuple[str, ...]:
@@ -176,6 +211,41 @@ def add_link(connection: Connection, ticket_id: int, other_id: int, kind: str) -
     )
     if connection.execute(there).first() is None:
         connection.execute(sa.insert(ticket_link), values)
+
+
+def redirect(connection: Connection, ticket_id: int, into: int) -> None:
+    """Let a merged ticket, unlocked now, point to the one it was merged into."""
+    connection.execute(
+        sa.update(ticket)
+        .where(ticket.c.id == ticket_id)
+        .values(merged_into=into, locked_by="", locked_at=None)
+    )
+
+
+def root(connection: Connection, ticket_id: int) -> int:
+    """Return the id of the ticket into which this one was merged in the end."""
+    for _ in range(HOPS):
+        into = connection.execute(
+            sa.select(ticket.c.merged_into).where(ticket.c.id == ticket_id)
+        ).scalar()
+        if into is None:
+            break
+        ticket_id = into
+    return ticket_id
+
+
+def family(connection: Connection, ticket_id: int) -> tuple[tuple[int, ...], ...]:
+    """Return the ticket, then those merged into it, then those merged into them."""
+    generations: list[tuple[int, ...]] = [(ticket_id,)]
+    while generations[-1] and len(generations) <= HOPS + 1:
+        rows = connection.execute(
+            sa.select(ticket_link.c.other_id).where(
+                ticket_link.c.ticket_id.in_(generations[-1]),
+                ticket_link.c.kind == MERGED,
+            )
+        )
+        generations.append(tuple(sorted(rows.scalars())))
+    return tuple(each for each in generations if each)
 
 
 def links(connection: Connection, ticket_id: int) -> tuple[tuple[int, str], ...]:
@@ -223,5 +293,6 @@ def _ticket(row: Row[Any], tags: Sequence[str]) -> Ticket:
         open_key=row.open_key,
         created_at=row.created_at,
         changed_at=row.changed_at,
+        merged_into=row.merged_into,
         version=row.version,
     )

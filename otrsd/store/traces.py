@@ -38,6 +38,13 @@ def read(connection: Connection, spool_id: str) -> tuple[str, list[Any]] | None:
     return row.snapshot, json.loads(zlib.decompress(row.data))
 
 
+def last_snapshot(connection: Connection) -> str:
+    """Return the hash of the configuration that the last mail met; empty: none."""
+    # A spool id tells the time it was made at.
+    query = sa.select(trace.c.snapshot).order_by(trace.c.spool_id.desc()).limit(1)
+    return str(connection.execute(query).scalar() or "")
+
+
 def forget(connection: Connection, spool_id: str) -> None:
     """Take a mail's trace away, before it makes its journey again (restore)."""
     connection.execute(sa.delete(trace).where(trace.c.spool_id == spool_id))

@@ -6,14 +6,16 @@ import asyncio
 import os
 import socket
 import struct
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import ExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from bench.mailbox import Box
+from bench.mailserver import serving
 from otrsd.channels.limits import Limits, limits_of
 from otrsd.channels.receiver import Receiver, new_loop
 from otrsd.channels.recipients import Recipients
@@ -21,6 +23,7 @@ from otrsd.clock import SystemClock
 from otrsd.config.models import Config, Listen, Listener, Queue, Site
 from otrsd.control import Work
 from otrsd.model.envelope import Envelope
+from tests.channels.fetching import WAYS, Visitor
 
 #: Trusted peers of the tests come from here, strangers from the other.
 LOCAL, STRANGER = "127.0.0.1", "127.0.0.2"
@@ -252,3 +255,26 @@ def free_port() -> int:
         tried.bind((LOCAL, 0))
         port: int = tried.getsockname()[1]
         return port
+
+
+#: Makes a visitor of a mailbox that is reached in one of the WAYS.
+Reach = Callable[..., Visitor]
+
+
+@pytest.fixture
+def reach(tmp_path: Path) -> Iterator[Reach]:
+    with ExitStack() as stack:
+
+        def make(way: str, *contents: bytes, **settings: Any) -> Visitor:
+            protocol, capabilities, more = WAYS[way]
+            box = Box()
+            box.capabilities = f"IMAP4rev1 AUTH=PLAIN AUTH=XOAUTH2 IDLE {capabilities}"
+            box.has_uidl = capabilities != "no-uidl"
+            box.deliver(*contents)
+            port = stack.enter_context(serving(box, protocol))
+            settings = {"protocol": protocol, "port": port, **more, **settings}
+            folder = tmp_path / f"{way}{port}"
+            folder.mkdir()
+            return Visitor(folder, box, settings)
+
+        yield make

@@ -117,7 +117,7 @@ def test_each_mta_gets_its_lines(tmp_path: Path) -> None:
         mta = found_mta({}, tmp_path)
         return mta.name + "\n" + "\n".join(mta.lines("a@b.test", "/o", "/srv/d"))
 
-    assert 'a: "|/o pipe -c /srv/d"' in lines()
+    assert 'a: "|/o pipe -c /srv/d || exit 75"' in lines()
     (tmp_path / "etc/exim4").mkdir(parents=True)
     assert "protocol = lmtp" in lines()
     (tmp_path / "etc/postfix").mkdir()

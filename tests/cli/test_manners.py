@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 import pytest
 
+from otrsd.cli import access
 from otrsd.cli.access import enter, login
 from otrsd.cli.main import cli
 from otrsd.errors import NotAllowedError
@@ -170,6 +171,9 @@ def test_root_becomes_the_owner_for_good(
     os.chown(tmp_path, 4711, 4712)
     # The folders above are closed to others, so the child starts inside.
     monkeypatch.chdir(tmp_path)
+    # And this Python may be closed to others, too.
+    for module in (os, access):
+        monkeypatch.setattr(module, "__file__", "/etc/passwd")
 
     def deed() -> int:
         enter(Path())
@@ -179,6 +183,25 @@ def test_root_becomes_the_owner_for_good(
 
     assert in_a_child(deed) == 0
     assert (tmp_path / "new").stat().st_uid == 4711
+
+
+@AS_ROOT
+def test_owner_who_can_not_read_our_python_is_told_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    os.chown(tmp_path, 4711, 4712)
+    monkeypatch.chdir(tmp_path)
+    closed = tmp_path / "os.py"
+    closed.touch(0o600)
+    monkeypatch.setattr(os, "__file__", str(closed))
+
+    def deed() -> int:
+        with pytest.raises(NotAllowedError, match=r"who can't read .*/os\.py"):
+            enter(Path())
+        # What is left can still be imported, for the words.
+        return os.geteuid()
+
+    assert in_a_child(deed) == 0
 
 
 @AS_ROOT

@@ -142,3 +142,34 @@ def test_a_query_without_meaning_shows_the_place(
     ran = otrsd("ticket", "list", "queue:support stat:new")
     assert (ran.code, ran.out) == (1, "")
     golden("query-mistake", ran.err)
+
+
+QUOTING = "Yes.\n\nOn 3 May 2024, Bob wrote:\n" + "> old text\n" * 9 + "\n-- \nKim\n"
+
+
+def test_a_quote_is_folded_to_one_line(
+    otrsd: Otrsd, site: Site, make_mail: MakeMail
+) -> None:
+    number = site.ticket(site.deliver(make_mail(QUOTING)).ticket_id).number
+    shown = otrsd("ticket", "show", number).out
+    assert "Yes.\n\n[10 quoted lines]\n\n-- \nKim\n" in shown
+    assert QUOTING in otrsd("ticket", "show", number, "--full").out
+
+
+def test_json_says_what_is_quoted_and_keeps_the_text(
+    otrsd: Otrsd, site: Site, make_mail: MakeMail
+) -> None:
+    number = site.ticket(site.deliver(make_mail(QUOTING)).ticket_id).number
+    (article,) = otrsd("ticket", "show", number, "--json").json["articles"]
+    found = {
+        p["kind"]: article["text"][p["start"] : p["end"]] for p in article["passages"]
+    }
+    assert found["quote"].startswith("> old text\n")
+    assert found["signature"] == "-- \nKim\n"
+
+
+def test_a_mail_of_quotes_alone_is_shown_whole(
+    otrsd: Otrsd, site: Site, make_mail: MakeMail
+) -> None:
+    number = site.ticket(site.deliver(make_mail("> old text\n" * 9)).ticket_id).number
+    assert "> old text\n" * 9 in otrsd("ticket", "show", number).out

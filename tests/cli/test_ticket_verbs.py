@@ -154,6 +154,15 @@ def test_a_tag_that_can_not_be_seen_is_refused(
     assert ticket(site, number).tags == ()
 
 
+def test_a_tag_is_taken_away(otrsd: Otrsd, site: Site, number: str):
+    otrsd("ticket", "tag", number, "vip")
+    assert otrsd("ticket", "tag", number, "vip", "--remove").out == (
+        f"{number}: tag -vip\n"
+    )
+    assert ticket(site, number).tags == ()
+    assert "nothing to do" in otrsd("ticket", "tag", number, "vip", "--remove").out
+
+
 def test_an_unknown_ticket_is_exit_3_with_a_command_to_try(otrsd: Otrsd, site: Site):
     ran = otrsd("ticket", "close", "4711")
     assert ran.code == 3
@@ -221,3 +230,30 @@ def test_another_user_may_not(site: Site, number: str, otrsd: Otrsd):
         os._exit(otrsd("ticket", "close", number).code)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 4
     assert ticket(site, number) == before
+
+
+def test_D14_merge_closes_one_and_shows_both_as_one(
+    otrsd: Otrsd, site: Site, number: str, other: str
+):
+    ran = otrsd("ticket", "merge", number, other)
+    assert (ran.code, ran.out) == (0, f"{number}: merged into {other}\n")
+    assert ticket(site, number).state == "merged"
+    shown = otrsd("ticket", "show", other, "--json").json
+    assert [each["number"] for each in shown["articles"]] == [number, other, number]
+    assert f"ticket   {number}" in otrsd("ticket", "show", other).out.replace(":", " ")
+    assert ("Merged", ME) in actors(otrsd, other)
+
+
+def test_what_is_merged_changes_no_more_and_says_so(
+    otrsd: Otrsd, site: Site, number: str, other: str
+):
+    otrsd("ticket", "merge", number, other)
+    for command in (
+        ("close", number),
+        ("merge", other, number),
+        ("reply", number, "-m", "Hello"),
+        ("merge", other, other),
+    ):
+        assert otrsd("ticket", *command).code == 1, command
+    assert "is merged" in otrsd("ticket", "close", number).err
+    assert ticket(site, number).state == "merged"

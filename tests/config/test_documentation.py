@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from otrsd.config.load import Examined
 from otrsd.config.models import (
     Crypto,
+    FetchAccount,
     Listener,
     Plugins,
     Queue,
@@ -31,6 +32,8 @@ from otrsd.language.tree import each_test
 
 PAGE = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text()
 EXAMPLES = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
+FETCH = (Path(__file__).parents[2] / "docs" / "howto" / "fetch.md").read_text()
+ON_FETCHING = re.findall(r"```yaml\n(.*?)```", FETCH, re.DOTALL)
 HOWTO = (Path(__file__).parents[2] / "docs" / "howto" / "send.md").read_text()
 HOWTOS = (Path(__file__).parents[2] / "docs" / "howto").glob("se*.md")
 IN_HOWTOS = [
@@ -41,7 +44,7 @@ IN_HOWTOS = [
 SEARCHES = re.findall(r"```text\n(.*?)```", PAGE, re.DOTALL)[0].splitlines()
 
 
-@pytest.mark.parametrize("text", [*EXAMPLES, *IN_HOWTOS])
+@pytest.mark.parametrize("text", [*EXAMPLES, *IN_HOWTOS, *ON_FETCHING])
 def test_each_example_is_a_site_without_a_problem(
     text: str, site: Callable[..., Examined]
 ) -> None:
@@ -66,7 +69,7 @@ def test_each_search_is_understood(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "model", [Site, Listener, Send, Crypto, Queue, Plugins, Spool, Trash]
+    "model", [Site, Listener, Send, FetchAccount, Crypto, Queue, Plugins, Spool, Trash]
 )
 def test_each_key_is_in_the_example(model: type[BaseModel]) -> None:
     # A member that no file may set has no name that a file could write.

@@ -258,6 +258,21 @@ def test_status_shows_what_each_process_does(start: Start, tmp_path: Path) -> No
     assert status.read(tmp_path) is None
 
 
+def test_status_is_that_of_the_new_children_once_a_reload_has_ended(
+    start: Start, tmp_path: Path
+) -> None:
+    daemon = start("receiver=waits", "relay=waits")
+    daemon.send(signal.SIGHUP)
+    while read(tmp_path).done < 1:
+        pass
+    shown = status.read(tmp_path)
+    daemon.until("config.reloaded")
+    assert shown
+    assert {each.name: each.pid for each in shown.processes} == daemon.pids()
+    assert {each.state for each in shown.processes} == {"ready"}
+    assert daemon.stop() == 0
+
+
 def test_systemd_hears_ready_watchdog_and_stopping(
     start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

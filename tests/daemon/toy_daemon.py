@@ -19,9 +19,12 @@ import structlog
 from otrsd.clock import SystemClock
 from otrsd.control import Control, Work
 from otrsd.daemon import supervisor as supervisor_module
+from otrsd.daemon.generation import Forked, Launch
 from otrsd.daemon.lines import Lines
+from otrsd.daemon.manner import Manner
 from otrsd.daemon.roles import RANKS, Role
 from otrsd.daemon.supervisor import Supervisor
+from otrsd.daemon.threads import Threads
 from otrsd.errors import ConfigError, SchemaError
 
 MAIL = Work(stage="screen", spool_id="01ABC", alone=True, plugin="spam")
@@ -175,15 +178,19 @@ def main() -> int:
     if "TOY_WITHOUT_ROOM" in os.environ:
         os.fork = without_room
     supervisor_module._SLOW_SECONDS = 0.1
+    state = Path(sys.argv[1])
+    launch: Launch = Threads(state) if "TOY_SINGLE" in os.environ else Forked
     supervisor = Supervisor(
         prepare,
-        state=Path(sys.argv[1]),
+        state=state,
         log=Lines(2, clock, as_json=True),
         clock=clock,
         environ=os.environ,
-        stop_seconds=float(sys.argv[2]),
+        manner=Manner(stop_seconds=float(sys.argv[2]), launch=launch),
     )
-    return supervisor.run()
+    code = supervisor.run()
+    # As `otrsd run --single` does: a deaf thread must not keep the process.
+    os._exit(code)
 
 
 if __name__ == "__main__":

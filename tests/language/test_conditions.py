@@ -44,6 +44,9 @@ HOLDS = [
     "not: {header.x-absent: '*'}",
     "header.x-absent: {not: anything}",
     "has: attachment",
+    "kind: human",
+    "kind: [bounce, human]",
+    "kind: {not: vacation}",
     "any: [{subject: SPAM}, {to: example.com}]",
     "all: [{subject: rechnung}, {to: example.com}]",
     "any: {subject: SPAM, to: example.com}",
@@ -68,6 +71,8 @@ FAILS = [
     "any: [{subject: SPAM}, {to: example.org}]",
     "not: {subject: rechnung}",
     "not: {has: attachment}",
+    "kind: bounce",
+    "kind: {not: human}",
 ]
 
 
@@ -145,3 +150,12 @@ def test_lone_surrogates_do_no_harm(
     odd = replace(mail, text="a\udc80b", subject="\ud800")
     compiled = rules("x: {when: {body: /a.b/, subject: {not: y}}, then: {tag: x}}")
     assert compiled.run(odd, envelope, None)
+
+
+def test_new_text_is_what_nobody_quotes(
+    rules: Callable[[str], Rules], mail: Mail, envelope: Envelope
+) -> None:
+    compiled = rules("x: {when: {new_text: toner}, then: {tag: x}}")
+    quoting = replace(mail, text="Thanks.\n\n> The toner is empty.\n", html="")
+    asking = replace(mail, text="The toner is empty.\n\n> Thanks.\n", html="")
+    assert [bool(compiled.run(m, envelope)) for m in (quoting, asking)] == [False, True]

@@ -42,6 +42,10 @@ def report(kind: str, action: str = ""):
         ("Auto-Submitted: auto-generated", Kind.AUTOMATIC),
         ("AUTO-SUBMITTED: Auto-Notified; owner-email=x@y", Kind.AUTOMATIC),
         ("Auto-Submitted: auto-replied (vacation)", Kind.VACATION),
+        ("Auto-Submitted: (I am away) auto-replied; x=y", Kind.VACATION),
+        ("Auto-Submitted: No (a person)", Kind.HUMAN),
+        ("X-Apple-Action: VACATION", Kind.VACATION),
+        ("X-POST-MessageClass: 9; Autoresponder", Kind.VACATION),
         ("X-Autoreply: yes", Kind.VACATION),
         ("X-Autorespond:", Kind.VACATION),
         ("X-Mail-Autoreply: yes", Kind.VACATION),
@@ -51,7 +55,7 @@ def report(kind: str, action: str = ""):
         ("Mailing-List: contact x", Kind.LIST),
         ("Precedence: bulk", Kind.BULK),
         ("Precedence: JUNK", Kind.BULK),
-        ("Precedence: auto_reply", Kind.BULK),
+        ("Precedence: auto_reply", Kind.VACATION),
         ("List-Unsubscribe: <mailto:x@y.example>", Kind.BULK),
         ("Feedback-ID: 1:2", Kind.BULK),
         ("Feedback-Type: abuse", Kind.AUTOMATIC),
@@ -97,4 +101,41 @@ def test_the_null_reverse_path_is_no_person():
 def test_exchange_says_generated_when_it_means_replied(word: str):
     head = HUMAN.replace("Help", f"{word}: Help")
     assert kind_of(f"{head}Auto-Submitted: auto-generated\n").kind is Kind.VACATION
-    assert not kind_of(head).is_human
+    assert kind_of(head).kind is Kind.SUPPRESSED
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        *("Out of Office:", "Auto:", "Abwesenheitsnotiz", "Réponse automatique :"),
+        *("Respuesta automática:", "Risposta automatica:", "Resposta automática:"),
+        *("Automatisch antwoord:", "Automatiskt svar:", "Automatisk svar:"),
+        *("Automaattinen vastaus:", "Automatyczna odpowiedź:", "Automatická odpověď:"),
+        *("Automatikus válasz:", "Автоматический ответ:", "Automatski odgovor:"),
+        *("Αυτόματη απάντηση:", "自動応答:", "自动答复:", "자동 회신:"),
+    ],
+)
+def test_an_absence_says_so_in_its_subject_in_many_languages(word: str):
+    head = HUMAN.replace("Help", f"{word} Help")
+    assert kind_of(head).kind is Kind.SUPPRESSED
+    assert kind_of(head.replace(word, f"Re: {word}")).is_human
+
+
+def test_an_invitation_is_answered_by_a_calendar():
+    head = f"{HUMAN}Content-Type: multipart/mixed; boundary=b\n"
+    part = (
+        "\n--b\nContent-Type: text/calendar; charset=utf-8;\n method={}\n\nx\n--b--\n"
+    )
+    assert kind_of(head, part.format("REPLY")).kind is Kind.CALENDAR
+    assert kind_of(head, part.format("REQUEST")).is_human
+
+
+def test_a_challenge_is_one_only_where_a_machine_marked_it():
+    head = HUMAN.replace("Help", "Please confirm your message")
+    assert kind_of(f"{head}Auto-Submitted: auto-replied\n").kind is Kind.CHALLENGE
+    assert kind_of(head).is_human
+
+
+def test_a_dmarc_report_is_no_person():
+    head = HUMAN.replace("Help", "Report Domain: a.example Submitter: b.example")
+    assert kind_of(head).kind is Kind.DMARC_REPORT

@@ -85,7 +85,7 @@ def test_by_lmtp_and_by_alias_postfix_keeps_the_mail_while_the_daemon_is_away(
     assert house.postfix.results("help@example.com")[-2:] == ["deferred", "sent"]
 
 
-def test_a_broken_installation_bounces_unless_the_alias_says_75(house: House):
+def test_i06_a_broken_installation_bounces_unless_the_alias_says_75(house: House):
     # The copy that the alias runs has only the pipe: any other verb ends with 1.
     names, bob = ("absent", "broken", "careful"), "bob@customer.example"
     house.swaks(",".join(f"{each}@example.com" for each in names), "Hm", sender=bob)

@@ -71,6 +71,9 @@ class Site:
 
     def start(self, *arguments: str, **environ: str) -> int:
         """Start the daemon and wait until it is ready; return its process id."""
+        before = (
+            len(self.events("daemon.ready")) if (self.folder / "log").exists() else 0
+        )
         with (self.folder / "log").open("ab") as log:
             self._daemon = subprocess.Popen(
                 [
@@ -80,8 +83,14 @@ class Site:
                 stderr=log,
                 env=self.environ({"OTRSD_LOG": "json", **environ}),
             )
-        self.until(lambda: self.events("daemon.ready"))
+        self.until(
+            lambda: len(self.events("daemon.ready")) > before or not self.is_running()
+        )
         return self._daemon.pid
+
+    def is_running(self) -> bool:
+        """Tell whether the daemon has not ended by itself."""
+        return self._daemon is not None and self._daemon.poll() is None
 
     def stop(self) -> int:
         """Stop the daemon; return its exit code."""

@@ -43,19 +43,19 @@ def test_a_mail_is_stored_whole_and_nothing_is_said(pipe: Pipe, finished: Finish
     assert found.header.envelope.peer == f"uid:{os.getuid()}"
 
 
-def test_only_the_owner_may_read_it(pipe: Pipe, finished: Finished):
+def test_i04_only_the_owner_may_read_it(pipe: Pipe, finished: Finished):
     pipe(umask=0)
     assert stat.S_IMODE(finished()[0].stat().st_mode) == 0o600
 
 
 @pytest.mark.parametrize("content", [b"", b"\n\n", b" \t\r\n"])
-def test_an_empty_mail_is_65(pipe: Pipe, finished: Finished, content: bytes):
+def test_i03_an_empty_mail_is_65(pipe: Pipe, finished: Finished, content: bytes):
     ran = pipe(content=content)
     assert (ran.returncode, ran.stdout[:6]) == (65, b"5.6.0 ")
     assert finished() == []
 
 
-def test_a_closed_input_is_65(pipe: Pipe):
+def test_i03_a_closed_input_is_65(pipe: Pipe):
     ran = pipe(content=None, preexec_fn=lambda: os.close(0))
     assert ran.returncode == 65
 
@@ -66,7 +66,7 @@ def test_a_mail_at_the_limit_is_taken_and_one_octet_more_is_69(pipe: Pipe):
     assert (ran.returncode, ran.stdout[:6]) == (69, b"5.3.4 ")
 
 
-def test_a_mail_that_is_too_large_is_read_to_its_end(pipe: Pipe):
+def test_i02_a_mail_that_is_too_large_is_read_to_its_end(pipe: Pipe):
     # A writer whose reader hangs up would get SIGPIPE: run fails then.
     assert pipe(content=b"x" * 20_000_000).returncode == 69
 
@@ -80,13 +80,13 @@ def test_a_large_limit_never_cuts_a_mail_off(pipe: Pipe, settings: PipeSettings)
     assert pipe(content=b"x" * limit + b"y").returncode == 69
 
 
-def test_an_endless_input_is_not_read_for_ever(pipe: Pipe):
+def test_i02_an_endless_input_is_not_read_for_ever(pipe: Pipe):
     with open("/dev/zero", "rb") as zeros:  # noqa: PTH123 - a device
         ran = pipe(content=None, stdin=zeros)
     assert ran.returncode == 69
 
 
-def test_a_loop_is_69(pipe: Pipe):
+def test_l05_a_loop_is_69(pipe: Pipe):
     assert pipe(content=b"Received: x\n" * 50 + b"\nhi").returncode == 0
     ran = pipe(content=b"received: x\n" * 51 + b"\nhi")
     assert (ran.returncode, ran.stdout[:6]) == (69, b"5.4.6 ")
@@ -154,7 +154,7 @@ def test_the_null_reverse_path_is_empty(pipe: Pipe, envelope: Callable[[], Envel
 @pytest.mark.parametrize(
     "hostile", ["-o/etc/x", "$(id)", '"; DROP', "a\nb@c", "\udcff@x", "{}\\u0000"]
 )
-def test_what_a_macro_put_there_is_an_address_and_nothing_else(
+def test_i07_what_a_macro_put_there_is_an_address_and_nothing_else(
     pipe: Pipe, envelope: Callable[[], Envelope], hostile: str
 ):
     assert pipe("-f", hostile, "--", hostile).returncode == 0
@@ -162,7 +162,9 @@ def test_what_a_macro_put_there_is_an_address_and_nothing_else(
     assert envelope().mail_from == envelope().rcpt_tos[0]
 
 
-def test_an_unknown_option_is_75_and_the_input_is_read(pipe: Pipe, finished: Finished):
+def test_i07_an_unknown_option_is_75_and_the_input_is_read(
+    pipe: Pipe, finished: Finished
+):
     ran = pipe("--frobnicate", content=b"x" * 1_000_000)
     assert (ran.returncode, ran.stdout[:6]) == (75, b"4.3.5 ")
     assert finished() == []
@@ -178,7 +180,7 @@ def test_a_broken_pipe_json_is_75(pipe: Pipe, tmp_path: Path, text: str):
     assert pipe().returncode == 75
 
 
-def test_no_pipe_json_is_75_and_says_what_to_do(pipe: Pipe, tmp_path: Path):
+def test_i06_no_pipe_json_is_75_and_says_what_to_do(pipe: Pipe, tmp_path: Path):
     (tmp_path / "pipe.json").unlink()
     ran = pipe()
     assert (ran.returncode, b"otrsd check" in ran.stdout) == (75, True)
@@ -237,19 +239,19 @@ def _close_outputs() -> None:
 
 
 @pytest.mark.parametrize("closed", [_close_outputs, lambda: os.close(1)])
-def test_closed_outputs_change_nothing(
+def test_i04_closed_outputs_change_nothing(
     pipe: Pipe, finished: Finished, closed: Callable[[], None]
 ):
     assert pipe(preexec_fn=closed).returncode == 0
     assert b"".join(read_drop(finished()[0]).chunks) == MAIL
 
 
-def test_a_full_output_changes_no_exit_code(pipe: Pipe):
+def test_i04_a_full_output_changes_no_exit_code(pipe: Pipe):
     with open("/dev/full", "wb") as full:  # noqa: PTH123 - a device
         assert pipe(content=b"", stdout=full).returncode == 65
 
 
-def test_a_poor_environment_changes_nothing(
+def test_i04_a_poor_environment_changes_nothing(
     pipe: Pipe, finished: Finished, tmp_path: Path
 ):
     import resource
@@ -266,7 +268,7 @@ def test_a_poor_environment_changes_nothing(
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGALRM])
-def test_a_signal_while_it_reads_is_75(
+def test_i02_the_alarm_or_a_signal_while_it_reads_is_75(
     drop: Path, environ: dict[str, str], number: int, finished: Finished
 ):
     import sys

@@ -201,6 +201,7 @@ def open_office(
         routes=Routes(config),
         queues=tuple(config.queues),
         ticket_hook=config.site.ticket_hook,
+        one_ticket_per_queue=config.site.one_ticket_per_queue,
         snapshot=config.snapshot,
         files=config.files,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from otrsd.desk import replies
@@ -11,9 +12,14 @@ from otrsd.desk.outgoing import Parcel
 from otrsd.desk.replies import Answer
 from otrsd.desk.tickets import Who
 from otrsd.desk.unit import Unit
+from otrsd.ids import new_id
 from otrsd.model.article import Article
+from otrsd.model.envelope import Envelope
 from otrsd.model.ticket import Ticket
-from otrsd.postmaster.parts import Outcome
+from otrsd.postmaster.deliver import deliver as carry, store_contents
+from otrsd.postmaster.parts import Outcome, Standing
+from otrsd.postmaster.screen import screen, with_original
+from otrsd.spool import Arrival
 from otrsd.store import content, history, outbox
 from otrsd.testing import Site, mail_octets
 
@@ -38,6 +44,25 @@ def deliver(site: Site, n: int = 1, **fields: Any) -> Outcome:
     body = fields.pop("body", None) or "Hello\n"
     octets = mail_octets(body, **fields)
     return site.deliver(octets, rcpt_tos=(rcpt,), **envelope)
+
+
+def judged(site: Site, standing: Standing, n: int = 1, **fields: Any) -> Outcome:
+    """Carry a mail of whose From so much is proved; return what became of it."""
+    fields.setdefault("Message_ID", f"<{n}@customer.example>")
+    body = fields.pop("body", "Hello\n")
+    app, now = site.app, site.clock.now()
+    envelope = Envelope(
+        received_at=now, channel="lmtp", rcpt_tos=("support@example.com",)
+    )
+    spool_id = new_id(now, bytes([n]) * 10)
+    app.spool.put([Arrival.of(spool_id, envelope, [mail_octets(body, **fields)])])
+    (claimed,) = app.spool.claim("test", 1, now=now)
+    post = app.postmaster()
+    mail = with_original(post, replace(screen(post, claimed), standing=standing))
+    store_contents(post, [mail])
+    ((outcome,), _) = carry(post, [mail])
+    app.spool.done([spool_id])
+    return outcome
 
 
 def owed(site: Site) -> list[Parcel]:

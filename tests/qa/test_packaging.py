@@ -89,7 +89,7 @@ def test_the_changelog_knows_this_version():
 
 
 @pytest.mark.parametrize(
-    "name", ["run", "test", "lock", "setup", "otrsd", "bench", "torture"]
+    "name", ["run", "test", "lock", "setup", "otrsd", "bench", "torture", "fuzz"]
 )
 def test_a_script_can_be_started(name: str):
     path = ROOT / "scripts" / name

@@ -17,6 +17,7 @@ import structlog
 from structlog.testing import capture_logs
 
 from otrsd.clock import FakeClock
+from otrsd.daemon.roles import Wanted
 from otrsd.daemon.runs import roles_of
 from otrsd.model.ticket import Ticket
 from otrsd.relay.extract_lane import ExtractLane
@@ -77,7 +78,7 @@ def lane_of(database: Database, clock: FakeClock, reader: Extractor) -> ExtractL
 
 def known(site: Site, ticket: Ticket) -> Mapping[tuple[int, str], tuple[int, str]]:
     with site.app.database.read() as connection:
-        return part_text.of_ticket(connection, ticket.id)
+        return part_text.of_tickets(connection, [ticket.id])
 
 
 def owed(site: Site) -> int:
@@ -293,5 +294,5 @@ def test_a_site_may_leave_attachments_alone(otrsd_app: Site, *, is_on: bool):
     otrsd_app.configure(SITE.replace("name: Test", asked))
     otrsd_app.deliver(mail(INVOICE))
     assert owed(otrsd_app) == is_on
-    names = [role.name for role in roles_of(otrsd_app.app)]
+    names = [role.name for role in roles_of(otrsd_app.app, Wanted())]
     assert ("extract" in names) == is_on

@@ -6,10 +6,12 @@ from datetime import timedelta
 import pytest
 
 from otrsd.desk import outgoing as desk_outgoing
+from otrsd.errors import ConflictError
 from otrsd.mime.parse import parse
 from otrsd.model.mail import Address
-from otrsd.relay.mail_lane import GIVE_UP, PAUSES
-from otrsd.store import content
+from otrsd.relay.mail_lane import GIVE_UP, LEASE, PAUSES
+from otrsd.store import content, outbox
+from otrsd.testing import mail_octets
 from tests.relay.conftest import AGENT, KIM, House, Sink
 
 LEE = Address(address="lee@customer.example")
@@ -110,6 +112,27 @@ def test_a_person_lets_it_go_again_or_drops_it(house: Open, sink: Sink):
     assert (len(sink.taken), opened.waiting()) == (1, ())
 
 
+@pytest.mark.parametrize("deed", ["retry", "drop"])
+def test_what_is_being_sent_is_left_alone(house: Open, deed: str):
+    opened = house()
+    opened.answer()
+    site = opened.site
+    with site.app.database.write() as connection:
+        (leased,) = outbox.lease(connection, "mail", site.clock.now(), LEASE, 1)
+    asked = {
+        "retry": lambda unit: desk_outgoing.retry(unit, leased.id),
+        "drop": lambda unit: desk_outgoing.drop(unit, leased.id, AGENT),
+    }
+    with (
+        pytest.raises(ConflictError, match="right now"),
+        site.app.desk().unit() as unit,
+    ):
+        asked[deed](unit)
+    site.clock.advance(LEASE)
+    with site.app.desk().unit() as unit:
+        asked[deed](unit)
+
+
 def test_each_recipient_has_his_own_fate(house: Open, sink: Sink):
     opened = house()
     bad = Address(address="gone@customer.example")
@@ -191,6 +214,24 @@ def test_a_closed_ticket_opens_when_its_answer_was_refused(
     sink.data = "554 5.7.1 Spam"
     opened.run()
     assert opened.site.ticket(ticket_id).state == "open"
+
+
+def test_c8_a_refusal_is_told_on_the_ticket_it_was_merged_into(house: Open, sink: Sink):
+    from otrsd.desk import merging
+
+    opened = house()
+    ticket_id = opened.answer()
+    main_id = opened.site.deliver(mail_octets(Subject="Another")).ticket_id or 0
+    with opened.site.app.desk().unit() as unit:
+        ticket, main = unit.ticket(ticket_id), unit.ticket(main_id)
+        assert ticket is not None
+        assert main is not None
+        merging.merge(unit, ticket, main, AGENT)
+    sink.data = "554 5.7.1 Spam"
+    opened.run()
+    (note,) = notes(opened, main_id)
+    assert "554 5.7.1 Spam" in note
+    assert opened.site.ticket(ticket_id).state == "merged"
 
 
 def test_lost_octets_are_told_and_nothing_is_sent(house: Open, sink: Sink):

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from otrsd.daemon.roles import Wanted
 from otrsd.daemon.runs import roles_of
 from otrsd.testing import SITE, Site
 
@@ -13,7 +14,7 @@ def test_the_lane_runs_only_where_a_smarthost_is_set(
     otrsd_app: Site, text: str, *, is_there: bool
 ):
     otrsd_app.configure(text)
-    names = [role.name for role in roles_of(otrsd_app.app)]
+    names = [role.name for role in roles_of(otrsd_app.app, Wanted())]
     assert ("mail" in names) == is_there
 
 

@@ -5,17 +5,21 @@ from collections.abc import Callable
 
 import pytest
 
-from otrsd.relay.submission import Smarthost, Submitted, submit
-from tests.relay.conftest import Certificates, Sink
+from otrsd.relay.patience import Patience
+from otrsd.relay.submission import Line, Smarthost, Submitted, submit
+from tests.relay.conftest import Certificates, Quiet, Sink
 
 MAIL = b"Message-ID: <1@example.com>\r\nSubject: x\r\n\r\n.\r\nHello\r\n"
 TO = ("kim@customer.example",)
 
 
 def sent(port: int, **changes: object) -> Submitted:
+    return submit(smarthost(port, **changes), "support@example.com", TO, MAIL)
+
+
+def smarthost(port: int, **changes: object) -> Smarthost:
     values = {"host": "127.0.0.1", "tls": "none", "hostname": "t.example.com"}
-    smarthost = Smarthost(port=port, timeout=1.0, **values | changes)  # type: ignore[arg-type]
-    return submit(smarthost, "support@example.com", TO, MAIL)
+    return Smarthost(port=port, **{"timeout": 1.0} | values | changes)  # type: ignore[arg-type]
 
 
 def test_it_is_handed_over_as_it_is(listening: Callable[..., int], sink: Sink):
@@ -127,3 +131,31 @@ def test_a_refusal_says_for_how_long(
     refused = result.refused[TO[0]]
     assert refused.text == f"{code} 5.7.1 Not this one"
     assert (result.is_away, refused.is_permanent) == (False, is_permanent)
+
+
+class Asked(Quiet):
+    """A Control that is asked to stop once the sink has the mail."""
+
+    def __init__(self, sink: Sink) -> None:
+        self.sink = sink
+
+    def stopping(self) -> bool:
+        return bool(self.sink.taken)
+
+
+def test_o05_a_stop_breaks_off_what_hangs(listening: Callable[..., int], sink: Sink):
+    sink.after = "hang"
+    submitting = Patience(
+        smarthost=smarthost(listening(), timeout=60.0), control=Asked(sink), grace=0.1
+    )
+    refused = submitting("support@example.com", TO, MAIL).refused
+    assert not refused[TO[0]].is_permanent
+
+
+def test_o05_a_line_that_was_cut_sends_nothing(
+    listening: Callable[..., int], sink: Sink
+):
+    line = Line()
+    line.cut()
+    result = submit(smarthost(listening()), "support@example.com", TO, MAIL, line)
+    assert (sink.taken, result.is_away) == ([], True)

@@ -18,7 +18,7 @@ def test_words_are_replaced_and_told_by_article(desk: Desk):
     with desk.database.read() as connection:
         assert part_text.texts(connection, [7, 8]) == {7: "Zahnräder 🦷"}
         assert part_text.fitting(connection, [7, 8]) == 2
-        assert part_text.of_ticket(connection, 1) == {}
+        assert part_text.of_tickets(connection, [1]) == {}
 
 
 def test_a_megabyte_of_words_fits(desk: Desk):
