@@ -57,7 +57,7 @@ class Auth:
         the domain's word: that it lets only Kim write as Kim is its promise.
         """
         domain = address.rpartition("@")[2].lower()
-        if not domain:
+        if not domain or self.refutes:
             return False
         if self.dmarc is Said.PASS and self.domain == domain:
             return True

@@ -63,7 +63,7 @@ class Standing(StrEnum):
     """What is proved of the domain in From; nothing, unless somebody has checked."""
 
     UNKNOWN = "unknown"
-    #: DMARC passed: an aligned signature, or an aligned reverse-path.
+    #: DMARC passed, or an aligned DKIM signature, or S/MIME or PGP of that address.
     PROVED = "proved"
     #: DMARC failed, and the domain asks to reject or to quarantine such mail.
     DENIED = "denied"

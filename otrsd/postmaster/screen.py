@@ -53,6 +53,7 @@ def screen(
         mail=mail,
         verdict=ACCEPTED,
         recognised=recognised,
+        standing=_standing(mail),
         skip=skip,
         lacking=off | (claimed.without if claimed.strikes else frozenset()),
         trace=trace,
@@ -100,6 +101,17 @@ def with_original(post: Postmaster, screened: Screened) -> Screened:
 def _is_a_customer(post: Postmaster, address: str) -> bool:
     is_ours = post.routes.queue_of(address) is not None or post.routes.is_agent(address)
     return bool(sendable(address)) and not is_ours
+
+
+def _standing(mail: Mail) -> Standing:
+    """Return what is proved of whom From names."""
+    if mail.author is not None and mail.seal.proves(mail.author.address):
+        return Standing.PROVED
+    if mail.auth.refutes:
+        return Standing.DENIED
+    if mail.author is not None and mail.auth.proves(mail.author.address):
+        return Standing.PROVED
+    return Standing.UNKNOWN
 
 
 def _proved(post: Postmaster, claimed: Claimed, mail: Mail, trace: Trace) -> Mail:

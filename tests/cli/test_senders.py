@@ -80,3 +80,24 @@ def test_a_search_says_that_only_rules_ask_it(site: Site, otrsd: Otrsd):
     asked = otrsd("search", "auth.dkim:pass")
     assert asked.code != 0
     assert "only rules ask it" in asked.err
+
+
+@pytest.mark.parametrize(
+    ("said", "tag"), [("dmarc=fail (p=reject)", True), ("dmarc=pass", False)]
+)
+def test_k04_a_participant_whose_domain_disowns_the_mail_is_unverified(
+    believing: Site,
+    make_mail: MakeMail,
+    said: str,
+    tag: bool,  # noqa: FBT001 - a parameter
+):
+    first = believing.deliver(make_mail(From="kim@customer.example"))
+    number = believing.ticket(first.ticket_id).number
+    head = HEADER.replace(
+        b"dmarc=fail (p=reject) header.from=example.org", said.encode()
+    )
+    second = believing.deliver(
+        head + make_mail(From="kim@customer.example", Subject=f"[Ticket#{number}] x")
+    )
+    assert second.ticket_id == first.ticket_id
+    assert ("unverified-sender" in believing.ticket(first.ticket_id).tags) is tag
