@@ -45,6 +45,9 @@ _ONCE = frozenset(
         "content-transfer-encoding",
     )
 )
+#: Fields that are believed where our MTA has written them. It repeats what a sender
+#: chose (a local part, an EHLO name), and RFC 2047 §5 allows no encoded word there.
+_LITERAL = frozenset(("authentication-results", "received", "received-spf"))
 
 
 def parse(content: bytes) -> Mail:
@@ -130,7 +133,9 @@ class _Reader:
                 first[lower] = value
             elif lower in _ONCE:
                 self._found.note(f"more than one {name[:60]} field: the first counts")
-            self._headers.append(HeaderField(name=name, value=decode_words(value)))
+            if lower not in _LITERAL:
+                value = decode_words(value)
+            self._headers.append(HeaderField(name=name, value=value))
 
     def _addresses(self, name: str) -> AddressList:
         text = self._first.get(name)
