@@ -66,4 +66,5 @@ def test_whether_a_customer_was_written_to_is_looked_for_in_his_last_tickets(
     with counted(site) as asked, site.app.database.read() as connection:
         assert not articles.was_written_to(connection, "kim@customer.example")
     (_, statement) = asked
-    assert "ORDER BY ticket.id DESC" in statement and "LIMIT" in statement
+    assert "ORDER BY ticket.id DESC" in statement
+    assert "LIMIT" in statement
