@@ -24,6 +24,8 @@ _TYPES = (
     "application/pkcs7-mime",
     "application/x-pkcs7-mime",
 )
+#: Why a good signature proves nothing.
+PARTLY = "only a part of the mail is signed"
 _ARMOUR = "-----BEGIN PGP "
 _BLOCK = re.compile(
     rb"^-----BEGIN PGP (SIGNED )?MESSAGE-----\r?$.*?"
@@ -59,6 +61,8 @@ class Sealed:
     is_encrypted: bool = False
     #: Whether it stands in a text: then bare text is inside.
     is_inline: bool = False
+    #: Whether there is nothing beside it: no other text, no other part.
+    is_alone: bool = True
 
 
 def find_seal(mail: Mail, content: bytes) -> Sealed | None:
@@ -115,7 +119,8 @@ def _signed(content: bytes, root: Entity, *, is_pgp: bool) -> Sealed:
 
 def _of_text(content: bytes) -> Sealed | None:
     """Find inline PGP in the first text part."""
-    texts = [x for x in leaves(scan(content).root) if x.content_type == "text/plain"]
+    parts = [*leaves(scan(content).root)]
+    texts = [x for x in parts if x.content_type == "text/plain"]
     if not texts:
         return None
     octets = _octets(content, texts[0])[:_INLINE]
@@ -123,13 +128,15 @@ def _of_text(content: bytes) -> Sealed | None:
     if found is None:
         return None
     is_signed = found[1] is not None
-    alone = octets.strip() == found[0].strip() and len(texts) == 1
+    # A reader may be shown the HTML beside it, and trusts a file that came with it.
+    alone = octets.strip() == found[0].strip() and len(parts) == 1
     return Sealed(
         way=Way.PGP_CLEARSIGNED if is_signed else Way.PGP_ENCRYPTED,
         data=found[0],
-        defect="" if alone or not is_signed else "only a part of the text is signed",
+        defect="" if alone or not is_signed else PARTLY,
         is_encrypted=not is_signed,
         is_inline=True,
+        is_alone=alone,
     )
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from time import monotonic
 
 from otrsd.mime.parse import parse
-from otrsd.mime.sealed import Sealed, Way, find_seal
+from otrsd.mime.sealed import PARTLY, Sealed, Way, find_seal
 from otrsd.model.mail import Mail
 from otrsd.model.seal import Seal
 from otrsd.postmaster.bounded import Ran, run
@@ -25,6 +25,9 @@ SECONDS = 12.0
 #: Layers: encrypted, and signed inside.
 _LAYERS = 2
 _ADDRESS = re.compile(r"[^\s<>]+@[^\s<>]+")
+_ARMOURED = re.compile(
+    r"-----BEGIN PGP MESSAGE-----.*?-----END PGP MESSAGE-----", re.DOTALL
+)
 #: Nothing but the keyring counts, and nothing is fetched.
 _GPG = (
     *("gpg", "--batch", "--no-tty", "--quiet", "--status-fd", "2"),
@@ -86,7 +89,13 @@ class Unsealer:
         names = [part.filename for part in inner.parts if part.filename]
         if names and not seal.reason:
             seal = replace(seal, reason=f"inside: {', '.join(names)}"[:500])
-        return replace(mail, text=inner.text, html=inner.html, seal=seal)
+        if sealed.is_alone:
+            return replace(mail, text=inner.text, html=inner.html, seal=seal)
+        # What stands around the armour stays, and nobody has signed that.
+        if seal.signed:
+            seal = replace(seal, signed="invalid", by=(), reason=PARTLY)
+        text = _ARMOURED.sub(lambda _: inner.text, mail.text, count=1)
+        return replace(mail, text=text, html="", seal=seal)
 
     def _open(self, sealed: Sealed, until: float) -> _Opened:
         kind = "S/MIME" if sealed.way.startswith("smime") else "PGP"
