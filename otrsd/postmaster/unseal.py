@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from time import monotonic
 
 from otrsd.mime.parse import parse
-from otrsd.mime.sealed import PARTLY, Sealed, Way, find_seal
+from otrsd.mime.sealed import PARTLY, Sealed, Way, find_armour, find_seal
 from otrsd.model.mail import Mail
 from otrsd.model.seal import Seal
 from otrsd.postmaster.bounded import Ran, run
@@ -25,9 +25,6 @@ SECONDS = 12.0
 #: Layers: encrypted, and signed inside.
 _LAYERS = 2
 _ADDRESS = re.compile(r"[^\s<>]+@[^\s<>]+")
-_ARMOURED = re.compile(
-    r"-----BEGIN PGP MESSAGE-----.*?-----END PGP MESSAGE-----", re.DOTALL
-)
 #: Nothing but the keyring counts, and nothing is fetched.
 _GPG = (
     *("gpg", "--batch", "--no-tty", "--quiet", "--status-fd", "2"),
@@ -94,8 +91,7 @@ class Unsealer:
         # What stands around the armour stays, and nobody has signed that.
         if seal.signed:
             seal = replace(seal, signed="invalid", by=(), reason=PARTLY)
-        text = _ARMOURED.sub(lambda _: inner.text, mail.text, count=1)
-        return replace(mail, text=text, html="", seal=seal)
+        return replace(mail, text=_around(mail.text, inner.text), html="", seal=seal)
 
     def _open(self, sealed: Sealed, until: float) -> _Opened:
         kind = "S/MIME" if sealed.way.startswith("smime") else "PGP"
@@ -211,6 +207,14 @@ _WAYS: Mapping[Way, Callable[[Unsealer, Sealed, Seal, float], _Opened]] = {
     Way.PGP_CLEARSIGNED: Unsealer._pgp_clearsigned,  # noqa: SLF001
     Way.PGP_ENCRYPTED: Unsealer._pgp_encrypted,  # noqa: SLF001
 }
+
+
+def _around(text: str, inside: str) -> str:
+    """Return a text with what was inside its armour."""
+    armour = find_armour(text)
+    if armour is None:
+        return f"{text}\n\n{inside}"
+    return f"{text[: armour.start]}{inside}{text[armour.end :]}"
 
 
 def _joined(outer: Seal, inner: Seal) -> Seal:

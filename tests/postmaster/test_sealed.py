@@ -356,6 +356,13 @@ def test_a08_pgp_a_bomb_ends_at_its_limit(gnupg: str, monkeypatch: pytest.Monkey
     assert "wrote more than" in mail.seal.reason
 
 
+def test_a08_pgp_twenty_thousand_beginnings_without_an_end_cost_nothing():
+    content = inline(b"-----BEGIN PGP SIGNED MESSAGE-----\r\n" * 20_000)
+    begun = perf_counter()
+    assert opened(Unsealer(), content).seal.kind == ""
+    assert perf_counter() - begun < 2
+
+
 def test_a_program_that_hangs_is_killed():
     begun = perf_counter()
     ran = bounded.run(["sleep", "60"], b"", 0.2)
