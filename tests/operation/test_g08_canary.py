@@ -27,6 +27,9 @@ CANARY = "Canary4711"
 SEND = """
 send: {{host: 127.0.0.1, port: {port}, ca_file: ca.pem, username: u,
   password: {canary}-inline}}   # before: {canary}-comment
+fetch:
+  box: {{protocol: imap, host: 127.0.0.1, port: 1, tls: none, username: u,
+    password: {canary}-box}}
 """
 PLUGIN = """
 from otrsd import Names, Settings as BaseSettings, hookimpl
