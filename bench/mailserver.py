@@ -24,6 +24,8 @@ class ImapSession(Session):
 
     def greet(self) -> None:
         self.folder = "INBOX"
+        #: How many mails the client believes there are.
+        self.told = 0
         self.box.fault("greeting")
         if self.box.drip:
             while True:
@@ -82,7 +84,8 @@ class ImapSession(Session):
         if name not in self.box.folders:
             return "NO [NONEXISTENT] no such folder"
         self.folder = name
-        self.say(f"* {len(self.mails)} EXISTS")
+        self.told = len(self.mails)
+        self.say(f"* {self.told} EXISTS")
         self.say(f"* OK [UIDVALIDITY {self.box.validity}] ok")
         self.say(f"* OK [UIDNEXT {self.box.next_uid}] ok")
         return "OK [READ-WRITE] selected"
@@ -146,11 +149,16 @@ class ImapSession(Session):
         return answer
 
     def do_idle(self, _: str) -> None:
-        self.say("+ idling")
+        self.box.fault("idling")
         with self.box.news:
-            before = len(self.mails)
-            if self.box.news.wait_for(lambda: len(self.mails) != before, 20):
+            if len(self.mails) != self.told:
+                # It came since the folder was opened, and may be said before the "+".
                 self.say(f"* {len(self.mails)} EXISTS")
+                self.say("+ idling")
+            else:
+                self.say("+ idling")
+                if self.box.news.wait_for(lambda: len(self.mails) != self.told, 20):
+                    self.say(f"* {len(self.mails)} EXISTS")
         self.rfile.readline()
 
     def _copy(self, numbers: str, folder: str) -> str | None:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from otrsd.config.models import Duration, Names, QueueName
     from otrsd.config.settings import Settings
     from otrsd.hookspecs import hookimpl
+    from otrsd.model.auth import Auth
     from otrsd.model.changes import (
         THIS_TICKET,
         Changes,
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from otrsd.model.envelope import Envelope
     from otrsd.model.event import Event
     from otrsd.model.mail import Address, HeaderField, Mail, Part
+    from otrsd.model.seal import Seal
     from otrsd.model.ticket import StateType, Ticket
     from otrsd.model.verdict import Disposition, Verdict
     from otrsd.trust import Match, Trust
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 #: Public name → the module it lives in.
 _HOMES = {
     "Address": "otrsd.model.mail",
+    "Auth": "otrsd.model.auth",
     "Changes": "otrsd.model.changes",
     "Disposition": "otrsd.model.verdict",
     "Draft": "otrsd.model.changes",
@@ -42,6 +45,7 @@ _HOMES = {
     "Part": "otrsd.model.mail",
     "PluginState": "otrsd.model.changes",
     "QueueName": "otrsd.config.models",
+    "Seal": "otrsd.model.seal",
     "Settings": "otrsd.config.settings",
     "StateType": "otrsd.model.ticket",
     "THIS_TICKET": "otrsd.model.changes",
@@ -55,6 +59,7 @@ _HOMES = {
 __all__ = [
     "THIS_TICKET",
     "Address",
+    "Auth",
     "Changes",
     "Disposition",
     "Draft",
@@ -68,6 +73,7 @@ __all__ = [
     "Part",
     "PluginState",
     "QueueName",
+    "Seal",
     "Settings",
     "StateType",
     "Ticket",

@@ -27,12 +27,17 @@ from otrsd.hooks import Hooks, load_plugins
 from otrsd.language.letters import Letters, compile_letters
 from otrsd.language.rules import Rules, compile_rules
 from otrsd.language.trying import Tried, run_trials
+from otrsd.mime.dns import Resolver
+from otrsd.mime.sender_checks import SenderChecks
 from otrsd.postmaster.parts import FollowUp, Policy, Postmaster
+from otrsd.postmaster.senders import Senders
+from otrsd.postmaster.unseal import Keys, Unsealer
 from otrsd.relay.submission import Smarthost
 from otrsd.search.whoosh import WhooshIndex
 from otrsd.spool import Spool
 from otrsd.spool.room import Floors
 from otrsd.store.engine import Database
+from otrsd.trust import Trust
 
 #: Octets of a key of ours.
 KEY_OCTETS = 32
@@ -67,6 +72,7 @@ class App:
             node=socket.gethostname()[:64],
             key=history_key(self.state),
             observers=self.hooks.plugins_with("on_event"),
+            reads_attachments=site.read_attachments,
         )
 
     def letterhead(self) -> Letterhead:
@@ -124,6 +130,8 @@ class App:
             ticket_hook=config.site.ticket_hook,
             trash_keep=config.trash.keep,
             letterhead=self.letterhead(),
+            senders=self.senders(),
+            unsealer=self.unsealer(),
             follow_ups={
                 name: FollowUp(
                     policy=Policy(queue.follow_up), within=queue.follow_up_within
@@ -136,6 +144,34 @@ class App:
             one_ticket_per_queue=config.site.one_ticket_per_queue,
             snapshot=config.snapshot,
             files=config.files,
+        )
+
+    def senders(self) -> Senders:
+        """Return whose word counts about a mail's sender."""
+        site, smtp = self.config.site, self.config.listen.smtp
+        own = None
+        if site.check_senders:
+            checks = SenderChecks(
+                Resolver(self.clock).within,
+                smtp.trusted_cidr if smtp is not None else (),
+            )
+            own = checks.check
+        mode = site.authserv_position if site.authserv_id else "none"
+        return Senders(trust=Trust(mode=mode, mx=site.authserv_id), own=own)
+
+    def unsealer(self) -> Unsealer:
+        """Return what verifies and decrypts with this site's keys."""
+        crypto, root = self.config.crypto, self.config.root
+
+        def path(name: str) -> str:
+            return str(root / name) if name else ""
+
+        return Unsealer(
+            Keys(
+                smime_keys=tuple(path(each) for each in crypto.smime_keys),
+                smime_ca=path(crypto.smime_ca),
+                pgp_home=path(crypto.pgp_home),
+            )
         )
 
     def trials(self) -> tuple[Tried, ...]:

@@ -24,9 +24,10 @@ _RUN = stat.S_IROTH | stat.S_IXOTH
 
 
 def check_alias(state: Path, root: Path = Path("/")) -> Check | None:
-    """Return what is found about aliases; ``None`` where no alias pipes to us."""
+    """Return what is found; ``None`` where no alias pipes to us as nobody."""
     commands = list(dict.fromkeys(_commands(root)))
-    if not commands:
+    runs_as = setting(root / "etc/postfix/main.cf", "default_privs") or "nobody"
+    if not commands or runs_as != "nobody":
         return None
     for command in commands:
         for path, bits in _needed(command, state):

@@ -142,11 +142,12 @@ def _mail_of(app: App, found: Ticket, n: int) -> bytes:
 def _whole(app: App, found: Ticket) -> dict[str, Any]:
     """Return all that is shown of a ticket, as ``--json`` prints it."""
     from otrsd.desk import merging
-    from otrsd.store import articles, tickets
+    from otrsd.store import articles, part_text, tickets
 
     with app.database.read() as connection:
         ids = merging.all_of(connection, found)
         all_of_it = articles.of_ticket(connection, *ids)
+        words = part_text.of_tickets(connection, ids)
         mails = articles.mails_of_ticket(connection, *ids)
         links = [
             {"number": other.number, "title": other.title, "kind": kind}
@@ -163,11 +164,24 @@ def _whole(app: App, found: Ticket) -> dict[str, Any]:
         "articles": [
             {
                 **_article(n, each, written[each.ticket_id], mails.get(each.id, {})),
+                "attachments": _attachments(each.id, mails.get(each.id, {}), words),
                 "delivery": delivery.get(each.id, []),
             }
             for n, each in enumerate(all_of_it, start=1)
         ],
     }
+
+
+def _attachments(
+    article_id: int,
+    mail: Mapping[str, Any],
+    words: Mapping[tuple[int, str], tuple[int, str]],
+) -> list[dict[str, Any]]:
+    attachments = []
+    for part in mail.get("parts", []):
+        characters, reason = words.get((article_id, part["path"]), (0, ""))
+        attachments.append({**part, "characters": characters, "unread": reason})
+    return attachments
 
 
 def _deliveries(mails: Mapping[int, Mapping[str, Any]]) -> dict[int, list[str]]:
@@ -193,8 +207,9 @@ def _article(
         # Of the ticket it was written to; another one where tickets were merged.
         "number": number,
         **asdict(article),
-        "attachments": mail.get("parts", []),
         "defects": mail.get("defects", []),
+        "auth": mail.get("auth", {}),
+        "seal": mail.get("seal", {}),
         "passages": [
             {"start": start, "end": end, "kind": kind}
             for start, end, kind in mail.get("passages", [])
@@ -245,6 +260,8 @@ def _print_article(
         ("subject", article["subject"]),
         *(("attached", each) for each in attached),
         ("defects", "; ".join(article["defects"])),
+        ("sender", _proved(article["auth"])),
+        ("sealed", _sealed(article["seal"])),
         *(("delivery", each) for each in article["delivery"]),
     )
     print_facts(facts, zone, indent="   ")
@@ -255,10 +272,27 @@ def _print_article(
         say(text)
 
 
+def _proved(auth: Mapping[str, Any]) -> str:
+    from otrsd.model.auth import Auth
+
+    found = Auth.from_plain(auth)
+    return "; ".join(each for each in (str(found), *found.notes) if each)
+
+
+def _sealed(seal: Mapping[str, Any]) -> str:
+    from otrsd.model.seal import Seal
+
+    return str(Seal.from_plain(seal))
+
+
 def _attachment(part: Mapping[str, Any]) -> str:
     name = part.get("name") or "(no name)"
     kind, size = part.get("type", ""), octets_text(part.get("size", 0))
-    return f"{name}, {kind}, {size}, part {part.get('path', '')}"
+    where = f"{name}, {kind}, {size}, part {part.get('path', '')}"
+    if part["unread"]:
+        return f"{where}, not searchable: {part['unread']}"
+    read = f", {part['characters']:,} characters of text" if part["characters"] else ""
+    return f"{where}{read}"
 
 
 def _told(row: HistoryRow) -> str:

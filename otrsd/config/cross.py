@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterator, Mapping
+from importlib.util import find_spec
+from shutil import which
 
 from otrsd.config.models import Config, FetchAccount
 from otrsd.config.problem import Problem, did_you_mean
@@ -26,6 +28,8 @@ def check_cross(config: Config, sections: Mapping[str, Node]) -> Iterator[Proble
     yield from _addresses(config, sections)
     yield from _listeners(config, sections)
     yield from _sending(config, sections)
+    yield from _packages(config, sections)
+    yield from _keys(config, sections)
     yield from _fetching(config, sections)
     yield from _people(config, sections)
     yield from _closed(config, sections)
@@ -232,3 +236,35 @@ def _people(config: Config, sections: Mapping[str, Node]) -> Iterator[Problem]:
             "'site.admin' is the address of a queue: such mails would make tickets",
             "name the mailbox of a person",
         )
+
+
+def _packages(config: Config, sections: Mapping[str, Node]) -> Iterator[Problem]:
+    node = _at(sections, "site", "check_senders")
+    lacking = [name for name in ("dkim", "spf", "dns") if find_spec(name) is None]
+    if node is not None and config.site.check_senders and lacking:
+        yield node.problem(
+            f"'site.check_senders' needs what is not installed: {', '.join(lacking)}",
+            "try: pip install 'otrsd[auth]', or let your MTA check (site.authserv_id)",
+        )
+
+
+def _keys(config: Config, sections: Mapping[str, Node]) -> Iterator[Problem]:
+    """Files of keys must be there, and so must the program that uses them."""
+    crypto = config.crypto
+    wanted = (
+        ("smime_keys", crypto.smime_keys, "openssl"),
+        ("smime_ca", (crypto.smime_ca,), "openssl"),
+        ("pgp_home", (crypto.pgp_home,), "gpg"),
+    )
+    for key, names, program in wanted:
+        node = _at(sections, "crypto", key)
+        if node is None or not any(names):
+            continue
+        for name in names:
+            if not (config.root / name).exists():
+                yield node.problem(f"'crypto.{key}': there is no {config.root / name}")
+        if which(program) is None:
+            yield node.problem(
+                f"'crypto.{key}' needs {program}, which is not installed",
+                f"try: apt install {'gnupg' if program == 'gpg' else program}",
+            )

@@ -46,6 +46,7 @@ SECTIONS: Mapping[str, int] = {
     "templates": 1,
     "rules": 1,
     "plugins": 2,
+    "crypto": 1,
     "trash": 1,
     "spool": 1,
     "workers": 0,

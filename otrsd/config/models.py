@@ -84,6 +84,16 @@ class Site(Model):
     #: Where set, our mails carry a token in the reply address
     #: (``support+r.NUMBER.TOKEN@…``); the MTA must deliver extended addresses.
     recipient_delimiter: Literal["", "+", "-", "_", "="] = ""
+    #: Names under which our own MTA writes Authentication-Results, which must also be
+    #: those in ``by`` of its Received fields; empty: nobody's are believed.
+    authserv_id: Names = ()
+    #: ``above-received``: its fields count above its Received. ``stripped``: wherever
+    #: they stand, because it removes a sender's own first.
+    authserv_position: Literal["above-received", "stripped"] = "above-received"
+    #: Check SPF, DKIM, DMARC and ARC ourselves where our MTA has said nothing.
+    check_senders: Annotated[bool, Strict()] = False
+    #: Read the words of attachments (PDF, Office, text), so that searches find them.
+    read_attachments: Annotated[bool, Strict()] = True
     #: SQLAlchemy URL; empty: SQLite in the state folder. Never part of a repr.
     database: Annotated[str, Field(repr=False)] = ""
 
@@ -187,6 +197,17 @@ class Send(Model):
     hostname: Annotated[str, AfterValidator(values.host_or_none)] = ""
 
 
+class Crypto(Model):
+    """Keys for S/MIME and PGP mail that comes in; paths count from ``otrsd.yaml``."""
+
+    #: PEM files, each with a private key without passphrase and its certificate.
+    smime_keys: Names = ()
+    #: PEM file of the authorities whose signers are known; empty: none is.
+    smime_ca: str = ""
+    #: Home folder of GnuPG: our secret keys, and the public ones of who is known.
+    pgp_home: str = ""
+
+
 class FetchAccount(Model):
     """A mailbox from which mail is fetched."""
 
@@ -283,6 +304,7 @@ class Config(Model):
     #: Rule name → located raw value, in order.
     rules: Mapping[str, Node] = {}
     plugins: Plugins = Plugins()
+    crypto: Crypto = Crypto()
     trash: Trash = Trash()
     spool: Spool = Spool()
     #: Postmaster processes; 0: as many as fit this machine.

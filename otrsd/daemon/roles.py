@@ -24,6 +24,7 @@ RANKS: Mapping[str, tuple[int, int]] = {
     "relay": (2, 2),
     "index": (2, 2),
     "mail": (2, 2),
+    "extract": (2, 2),
     "scheduler": (3, 2),
     "health": (3, 3),
 }
@@ -32,7 +33,7 @@ RANKS: Mapping[str, tuple[int, int]] = {
 DUTIES: Mapping[str, tuple[str, ...]] = {
     "receiver": ("receiver",),
     "postmaster": ("postmaster",),
-    "relay": ("relay", "index", "mail"),
+    "relay": ("relay", "index", "mail", "extract"),
     "scheduler": ("scheduler",),
 }
 

@@ -26,6 +26,8 @@ from otrsd.errors import OtrsdError
 from otrsd.hooks import Hooks
 from otrsd.postmaster.worker import Hand, Worker
 from otrsd.relay.events import EventLane
+from otrsd.relay.extract_lane import ExtractLane
+from otrsd.relay.extractor import Extractor
 from otrsd.relay.index_lane import run_index_lane
 from otrsd.relay.mail_lane import MailLane
 from otrsd.relay.patience import Patience
@@ -43,6 +45,8 @@ def roles_of(app: App, wanted: Wanted) -> tuple[Role, ...]:
         "index": keep_index,
         "scheduler": watch_time,
     }
+    if app.config.site.read_attachments:
+        work["extract"] = read_attachments
     if app.hooks.has("on_event"):
         work["relay"] = tell_events
     if app.config.listen.health is not None:
@@ -130,6 +134,19 @@ def tell_events(app: App, control: Control, _predecessor: Work | None) -> None:
         clock=app.clock,
         control=control,
         log=structlog.get_logger(),
+    )
+    control.ready()
+    lane.run()
+
+
+def read_attachments(app: App, control: Control, _predecessor: Work | None) -> None:
+    """Run the extract lane of the relay."""
+    lane = ExtractLane(
+        database=app.database,
+        clock=app.clock,
+        control=control,
+        log=structlog.get_logger(),
+        extractor=Extractor(app.clock),
     )
     control.ready()
     lane.run()

@@ -14,6 +14,7 @@ from typing import Any
 
 from otrsd.desk.unit import Unit
 from otrsd.errors import ConflictError, InputError
+from otrsd.mime.words import kind_of
 from otrsd.model.article import ArticleKind, SenderType
 from otrsd.model.changes import Changes
 from otrsd.model.ticket import INACTIVE, PRIORITIES, STATES, Ticket
@@ -321,8 +322,14 @@ def _add_article(
         },
     )
     unit.index_later(article_id)
+    if article.content_sha256 and _has_words(article.mail.get("parts", ())):
+        unit.extract_later(article_id)
     _join(unit, ticket, article.participants, fresh=fresh)
     return article_id
+
+
+def _has_words(parts: Iterable[Mapping[str, Any]]) -> bool:
+    return any(kind_of(part["type"], part["name"]) for part in parts)
 
 
 def _join(

@@ -47,6 +47,8 @@ class Desk:
     key: bytes
     #: Plugins that implement ``on_event``: each gets an outbox row per change.
     observers: tuple[str, ...] = ()
+    #: Whether the words of attachments are owed to the index.
+    reads_attachments: bool = True
     random: Callable[[int], bytes] = os.urandom
 
     @contextmanager
@@ -76,6 +78,7 @@ class Unit:
         self._traces: dict[str, Sequence[Any]] = {}
         self._snapshot = ""
         self._todo: list[int] = []
+        self._extracts: list[str] = []
         self._once_numbered: list[Callable[[], None]] = []
 
     def record(self, change: Change) -> None:
@@ -139,6 +142,10 @@ class Unit:
         """Owe the index an article's words."""
         self._todo.append(article_id)
 
+    def extract_later(self, article_id: int) -> None:
+        """Owe the index the words of an article's attachments."""
+        self._extracts.append(str(article_id))
+
     def outcome(self, entry: ledger.Entry) -> None:
         """Owe the ledger what became of a mail."""
         self._entries.append(entry)
@@ -171,6 +178,8 @@ class Unit:
         self.flush()
         if self._todo:
             index_todo.add(connection, self._todo, self.at)
+        if self._extracts and self._desk.reads_attachments:
+            outbox.add(connection, outbox.EXTRACT, [""], self._extracts, self.at)
         self._chain()
 
     def _give_numbers(self) -> None:

@@ -15,15 +15,19 @@ from otrsd.language.regex import PatternError, prepare
 from otrsd.language.short import address_test, glob_test
 from otrsd.language.tree import ALWAYS, Not, Op, Test, Tree, both, either
 from otrsd.mime.automatic import Kind
+from otrsd.model.auth import METHODS, Said
 
 #: Fields whose values are addresses.
 ADDRESSES = ("from", "to", "cc", "envelope.from", "envelope.to")
 #: Fields whose values are text.
 TEXTS = ("subject", "body", "new_text")
 #: Fields whose value is one of a few words.
-WORDS: Mapping[str, tuple[str, ...]] = {"kind": tuple(Kind)}
+WORDS: Mapping[str, tuple[str, ...]] = {
+    "kind": tuple(Kind),
+    **{f"auth.{method}": tuple(Said) for method in METHODS},
+}
 #: What ``has:`` can ask for.
-HAS = ("attachment",)
+HAS = ("attachment", "encryption", "signature")
 _HEADER = "header."
 _HEADER_NAME = re.compile(r"[!-9;-~]+")
 _JOINS = ("all", "any", "not")

@@ -102,7 +102,12 @@ def _shown(mailboxes: Iterable[Address]) -> tuple[str, ...]:
 
 
 def _has(mail: Mail) -> tuple[str, ...]:
-    return ("attachment",) if any(p.is_attachment for p in mail.parts) else ()
+    there = (
+        ("attachment", any(part.is_attachment for part in mail.parts)),
+        ("encryption", bool(mail.seal.encrypted)),
+        ("signature", mail.seal.signed == "valid"),
+    )
+    return tuple(name for name, is_there in there if is_there)
 
 
 def _bodies(mail: Mail) -> tuple[str, ...]:
@@ -128,6 +133,10 @@ _READERS: Mapping[str, Callable[[Mail, Envelope], tuple[str, ...]]] = {
     ),
     "envelope.to": lambda _, envelope: envelope.rcpt_tos,
     "has": lambda mail, _: _has(mail),
+    "auth.dkim": lambda mail, _: (mail.auth.dkim,),
+    "auth.spf": lambda mail, _: (mail.auth.spf,),
+    "auth.dmarc": lambda mail, _: (mail.auth.dmarc,),
+    "auth.arc": lambda mail, _: (mail.auth.arc,),
     "kind": lambda mail, _: (mail.kind,),
 }
 

@@ -310,6 +310,7 @@ FIELDS: Mapping[str, Reader] = {
     "customer": _address,
     "subject": _words,
     "body": _words,
+    "attachment": _words,
     "created": _time,
     "updated": _time,
     "age": _age,

@@ -105,6 +105,8 @@ class _Reader:
         name, _, rest = text.partition(":")
         if name.lower() not in self.fields:
             near = did_you_mean(name, self.fields)
+            if name.lower().startswith("auth."):
+                near = "only rules ask it, of a mail; let one tag the ticket: tag:NAME"
             raise QueryError(
                 f"unknown field '{name}'",
                 column,

@@ -12,8 +12,9 @@ import json
 import multiprocessing
 import os
 import resource
+import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ from otrsd.mime.report import failure, report
 
 SECONDS = 4.0
 MEMORY_MIB = 512
+#: Exit code of a run that a person interrupted.
+_INTERRUPTED = 130
 _FORK = multiprocessing.get_context("fork")
 _Answer = dict[str, Any] | OSError
 
@@ -33,27 +36,42 @@ def main(arguments: Sequence[str]) -> int:
         return 2
     sys.stderr.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     child = _Child()
-    code = 0
-    for name in _files(arguments):
+    try:
+        return _print(arguments, child)
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+    except BrokenPipeError:
+        # Whoever reads has had enough; what is left has to go somewhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    finally:
+        child.stop()
+
+
+def _print(names: Sequence[str], child: _Child) -> int:
+    wrong: list[OSError] = []
+    for name in _files(names, wrong.append):
         answer = child.read(name)
         if isinstance(answer, OSError):
-            sys.stderr.write(f"error: {name}: {answer.strerror}; check path and mode\n")
-            code = 1
+            wrong.append(answer)
             continue
         # ASCII alone: neither a locale nor a half character can break the line.
         sys.stdout.write(json.dumps({"file": name} | answer) + "\n")
         sys.stdout.flush()
-    child.stop()
-    return code
+    for error in wrong:
+        sys.stderr.write(
+            f"error: {error.filename}: {error.strerror}; check path and mode\n"
+        )
+    return 1 if wrong else 0
 
 
-def _files(names: Sequence[str]) -> Iterator[str]:
+def _files(names: Sequence[str], failed: Callable[[OSError], None]) -> Iterator[str]:
     """Yield what is no folder, and every regular file below what is one."""
     for name in names:
         if not Path(name).is_dir():
             yield name
             continue
-        for folder, folders, files in os.walk(name):
+        for folder, folders, files in os.walk(name, onerror=failed):
             folders.sort()
             for each in sorted(files):
                 path = Path(folder, each)
@@ -105,6 +123,8 @@ class _Child:
 def _serve(pipe: Connection, others: Connection) -> None:
     """Answer for one file after another; ``None`` where memory was short."""
     others.close()
+    # A person who interrupts means the parent, which then ends this one.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     _limit_memory()
     while True:
         try:

@@ -28,10 +28,12 @@ _USUAL = re.compile(
     rf"(?:\"([^\"\\<>@]*)\"\s*|([^\"\\<>@,;:()\[\]]*))<({_DOT_ATOM}@{_DOMAIN})>\Z"
 )
 _BARE = re.compile(rf"({_DOT_ATOM}@{_DOMAIN})\Z")
+#: An encoded word is one piece: what stands in it is no syntax.
 _PIECE = re.compile(
-    r'\s+|"(?:[^"\\]|\\.)*"?|\[[^\]\[\s]*\]?|[()<>,;:@\\]|[^\s"()<>,;:@\\\[]+',
+    r'=\?[^?\s]{1,60}\?[bBqQ]\?[^?\s"]{0,500}\?=|\s+|"(?:[^"\\]|\\.)*"?|\[[^\]\[\s]*\]?|[()<>,;:@\\]|[^\s"()<>,;:@\\\[]+',
     re.DOTALL,
 )
+_HARMLESS = re.compile(r"[^<>@]*\Z")
 _UNQUOTE = re.compile(r"\\(.)", re.DOTALL)
 _LONGEST_ADDRESS = 320
 
@@ -89,6 +91,8 @@ class _Reader:
         self._angle: list[str] | None = None
         self._closed = False
         self._in_group = False
+        #: A name before a comma that should have been quoted: ``Doe, Jo <…>``.
+        self._surname = ""
 
     def read(self, text: str) -> AddressList:
         """Return the mailboxes of ``text``."""
@@ -129,7 +133,8 @@ class _Reader:
         assert self._angle is not None  # noqa: S101 - told apart by the caller
         if piece == ">":
             self._closed = True
-            self._add("".join(self._angle), _phrase(self._phrase))
+            self._add("".join(self._angle), self._surname + _phrase(self._phrase))
+            self._surname = ""
             self._angle = None
         elif piece in "<,;":
             self._defect("an angle bracket is not closed")
@@ -154,7 +159,12 @@ class _Reader:
         elif self._closed and not piece.isspace():
             self._defect("text behind an address")
         else:
-            self._phrase.append(piece)
+            self._take_word(piece)
+
+    def _take_word(self, piece: str) -> None:
+        if piece.startswith("=?") and not _HARMLESS.match(piece):
+            self._defect("an encoded word with an address in it")
+        self._phrase.append(piece)
 
     def _open_group(self) -> None:
         if self._in_group or "@" in self._phrase:
@@ -176,6 +186,7 @@ class _Reader:
             self._defect("an angle bracket is not closed")
         elif not self._closed and (written := "".join(self._phrase).strip()):
             self._add(written, "".join(self._comment))
+            self._surname = "" if "@" in written else f"{_phrase(self._phrase)}, "
         self._phrase, self._comment = [], []
         self._angle, self._closed = None, False
 

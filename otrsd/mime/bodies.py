@@ -104,6 +104,9 @@ class _Reader:
     def _read_enclosed(self, message: Entity) -> None:
         """List the attachments of a message within."""
         for entity in _leaves_within(message):
+            if entity.path == message.path:
+                # All of it is one part that can't be taken apart.
+                continue
             name, _ = _names(entity)
             if name or entity.children or entity.content_type not in _READABLE:
                 self._list(entity, is_shown=False, within=message.path or "1")

@@ -253,14 +253,20 @@ class _Writer:
             self._put("---")
             self._break(1)
         elif tag == "img":
-            if name := (node.attributes.get("alt") or "").strip():
-                self._text(f"[{name}]")
+            self._image(node)
         elif tag in ("ul", "ol"):
             self._lists.append(0 if tag == "ol" else None)
         elif tag == "li":
             self._item()
         else:
             self._enter(tag)
+
+    def _image(self, node: LexborNode) -> None:
+        name = (node.attributes.get("alt") or "").strip()
+        source = (node.attributes.get("src") or "").strip()
+        # What it is; else by which id it is among the parts, as Outlook has it.
+        if shown := name or (source if source.lower().startswith("cid:") else ""):
+            self._text(f"[{shown[:200]}]")
 
     def _enter(self, tag: str) -> None:
         if tag == "blockquote":
@@ -334,6 +340,9 @@ class _Writer:
         self._space = shown[-1] == " "
 
     def _put(self, text: str) -> None:
+        while self._breaks and self._out and self._out[-1] == "\t":
+            # No cell follows in this row.
+            self._out.pop()
         if self._breaks and self._out:
             self._out.append("\n" * min(self._breaks, 2))
         if self._quotes and (self._breaks or not self._out):

@@ -45,6 +45,9 @@ _ONCE = frozenset(
         "content-transfer-encoding",
     )
 )
+#: Fields that are believed where our MTA has written them. It repeats what a sender
+#: chose (a local part, an EHLO name), and RFC 2047 §5 allows no encoded word there.
+_LITERAL = frozenset(("authentication-results", "received", "received-spf"))
 
 
 def parse(content: bytes) -> Mail:
@@ -77,7 +80,7 @@ class _Reader:
         author = self._addresses("from")
         message_id = self._message_id()
         subject = decode_words(self._first.get("subject", ""))
-        bodies = read_bodies(self._found)
+        bodies = self._bodies()
         content = self._content
         return Mail(
             sha256=hashlib.sha256(content).hexdigest(),
@@ -101,6 +104,17 @@ class _Reader:
             dedup_key=self._dedup_key(message_id),
         )
 
+    def _bodies(self) -> Bodies:
+        """Read the parts; whatever happens there, the header has been read."""
+        try:
+            return read_bodies(self._found)
+        except Exception as error:  # noqa: BLE001 - as in parse()
+            self._found.note(f"the parts could not be read: {type(error).__name__}")
+            start = self._root.start
+            return Bodies(
+                text=[decode(self._found.content[start : start + TEXT_OCTETS])]
+            )
+
     def _text(self, bodies: Bodies) -> str:
         text = "\n".join(t for t in bodies.text if t)
         if not text and self._found.hostile:
@@ -119,7 +133,9 @@ class _Reader:
                 first[lower] = value
             elif lower in _ONCE:
                 self._found.note(f"more than one {name[:60]} field: the first counts")
-            self._headers.append(HeaderField(name=name, value=decode_words(value)))
+            if lower not in _LITERAL:
+                value = decode_words(value)
+            self._headers.append(HeaderField(name=name, value=value))
 
     def _addresses(self, name: str) -> AddressList:
         text = self._first.get(name)

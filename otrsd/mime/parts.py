@@ -24,19 +24,32 @@ _WINMAIL = ("winmail.dat", "win.dat")
 
 def read_part(content: bytes, path: str) -> Iterator[bytes]:
     """Return the decoded octets of the part at ``path``, in chunks."""
-    outer, within, number = path.partition("~")
-    found = scan(content)
-    content = found.content
-    entity = find(found.root, outer)
-    if entity is not None and not within:
-        return decode_transfer(content, entity.start, entity.end, entity.encoding)
-    if entity is not None and number.isdecimal() and len(number) < 5:  # noqa: PLR2004
-        _, files = open_part(content, entity)
-        if 0 < int(number) <= len(files):
-            return iter((files[int(number) - 1].octets,))
-    raise NotFoundError(
-        f"the mail has no part {path!r}; see its list of parts for those it has"
-    )
+    return PartReader(content).read(path)
+
+
+class PartReader:
+    """Reads several parts of one mail, which is scanned once."""
+
+    def __init__(self, content: bytes) -> None:
+        self._found = scan(content)
+        self._opened: dict[str, list[Opened]] = {}
+
+    def read(self, path: str) -> Iterator[bytes]:
+        """Return the decoded octets of the part at ``path``, in chunks."""
+        outer, within, number = path.partition("~")
+        content = self._found.content
+        entity = find(self._found.root, outer)
+        if entity is not None and not within:
+            return decode_transfer(content, entity.start, entity.end, entity.encoding)
+        if entity is not None and number.isdecimal() and len(number) < 5:  # noqa: PLR2004
+            if outer not in self._opened:
+                self._opened = {outer: open_part(content, entity)[1]}
+            files = self._opened[outer]
+            if 0 < int(number) <= len(files):
+                return iter((files[int(number) - 1].octets,))
+        raise NotFoundError(
+            f"the mail has no part {path!r}; see its list of parts for those it has"
+        )
 
 
 def is_tnef(entity: Entity) -> bool:

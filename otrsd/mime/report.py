@@ -16,7 +16,7 @@ from otrsd.mime.address import parse_addresses
 from otrsd.mime.automatic import recognise
 from otrsd.mime.fields import decode_words, raw_text
 from otrsd.mime.parse import parse
-from otrsd.mime.parts import read_part
+from otrsd.mime.parts import PartReader
 from otrsd.mime.quotes import reply_text, signature
 from otrsd.mime.scan import Entity, scan
 from otrsd.model.envelope import Envelope
@@ -35,6 +35,11 @@ _LOCAL = re.compile(
     r"(?:\"?(?P<name>[^\"<>]{0,200}?)\"?\s*<(?P<angle>[\w.+-]{1,64})>"
     r"|(?P<bare>[\w.+-]{1,64})(?:\s*\((?P<comment>[^()]{0,200})\))?)\Z"
 )
+#: What was certainly meant as an address, though it keeps no syntax.
+_LOOSE = re.compile(
+    r"(?:<|mailto:)?([^\s<>\"'(),;:\[\]@]{1,64}@[^\s<>\"'(),;:\[\]@]{1,255})"
+)
+_AROUND = " <\"'[(,;:"
 #: Such a file came by no channel.
 _ENVELOPE = Envelope(received_at=datetime.fromtimestamp(0, UTC))
 
@@ -42,8 +47,8 @@ _ENVELOPE = Envelope(received_at=datetime.fromtimestamp(0, UTC))
 def report(content: bytes) -> dict[str, Any]:
     """Return what was read in ``content``."""
     mail = parse(content)
-    root = scan(content).root
-    author = _first_author(root)
+    author = _first_author(scan(content).root)
+    reader = PartReader(content)
     recognised = recognise(mail, _ENVELOPE, content)
     return {
         "subject": mail.subject,
@@ -52,7 +57,7 @@ def report(content: bytes) -> dict[str, Any]:
         "text": [mail.text] if mail.text else [],
         "html": [mail.html] if mail.html else [],
         "attachments": [
-            _attachment(content, part) for part in mail.parts if part.is_attachment
+            _attachment(reader, part) for part in mail.parts if part.is_attachment
         ],
         "auto": not recognised.is_human,
         "bounce": recognised.is_failure,
@@ -84,18 +89,21 @@ def _first_address(text: str) -> Address | None:
     addresses = parse_addresses(text).addresses
     if addresses:
         return addresses[0]
+    text = decode_words(text)
+    match = _LOOSE.search(text[:1000])
+    if match is not None:
+        return Address(name=text[: match.start()].strip(_AROUND), address=match[1])
     # A user alone is an address of the machine that sent it: ``Cron <root>``.
     match = _LOCAL.match(text)
     if match is None:
         return None
     name = match["name"] or match["comment"] or ""
-    address = match["angle"] or match["bare"]
-    return Address(name=decode_words(name).strip(), address=address)
+    return Address(name=name.strip(), address=match["angle"] or match["bare"])
 
 
-def _attachment(content: bytes, part: Part) -> dict[str, Any]:
+def _attachment(reader: PartReader, part: Part) -> dict[str, Any]:
     digest = hashlib.md5(usedforsecurity=False)
-    for chunk in read_part(content, part.path):
+    for chunk in reader.read(part.path):
         digest.update(chunk)
     return {
         "filename": part.declared or part.filename,

@@ -300,6 +300,11 @@ def _split_multipart(content: bytes, entity: Entity, found: Scan) -> None:
             entity.parameters = {"name": "body.bin"}
 
 
+def spans(content: bytes, entity: Entity) -> list[tuple[int, int]]:
+    """Return where the parts of a multipart lie, each with its header section."""
+    return _spans(content, entity, Scan(content=content, root=entity))
+
+
 def _headless(
     entity: Entity, spans: list[tuple[int, int]], found: Scan
 ) -> list[tuple[bytes, bytes]]:
@@ -320,15 +325,15 @@ def _headless(
 def _spans(content: bytes, entity: Entity, found: Scan) -> list[tuple[int, int]]:
     """Return where the parts of a multipart lie, by its declared boundary."""
     boundary = _boundary(entity)
-    spans = _delimited(content, entity, found, boundary) if boundary else []
-    if not spans and boundary:
-        spans = _delimited(content, entity, found, boundary, _WORDY_TAIL)
-    if not spans:
+    places = _delimited(content, entity, found, boundary) if boundary else []
+    if not places and boundary:
+        places = _delimited(content, entity, found, boundary, _WORDY_TAIL)
+    if not places:
         found.note("a multipart has no usable boundary")
         guess = _GUESS.search(content, max(entity.start - 1, 0), entity.end)
         if guess and guess[1] != boundary:
-            spans = _delimited(content, entity, found, guess[1])
-    return spans
+            places = _delimited(content, entity, found, guess[1])
+    return places
 
 
 def _boundary(entity: Entity) -> bytes:

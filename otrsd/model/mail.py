@@ -9,6 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from otrsd.model.auth import Auth
+from otrsd.model.seal import Seal
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Address:
@@ -100,6 +103,10 @@ class Mail:
     #: Equal for two copies of the same mail: sha256 over Message-ID, From, Date,
     #: Subject and body; empty without an own Message-ID (never a duplicate).
     dedup_key: str = ""
+    #: What is proved about the sender; the postmaster adds it to what was parsed.
+    auth: Auth = Auth()  # noqa: RUF009 - a frozen value
+    #: Its signature and encryption; likewise.
+    seal: Seal = Seal()  # noqa: RUF009 - a frozen value
     #: Who or what has written it: ``human``, ``bounce``, ``vacation`` …; the postmaster
     #: adds it to what was parsed.
     kind: str = "human"

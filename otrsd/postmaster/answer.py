@@ -20,7 +20,7 @@ from otrsd.model.changes import Changes
 from otrsd.model.mail import Address
 from otrsd.model.ticket import Ticket
 from otrsd.postmaster.amend import Fold
-from otrsd.postmaster.parts import Postmaster, Screened
+from otrsd.postmaster.parts import Postmaster, Screened, Standing
 
 _WHO = Who(actor="system", cause="auto-response")
 #: The customer has not written to us, and the agent need not be told.
@@ -73,6 +73,7 @@ def _answer(
         address=author.address,
         recognised=screened.recognised,
         kind=kind,
+        dmarc_failed=screened.standing is Standing.DENIED,
     )
     is_forward = screened.original is not None
     refusal = _FORWARDED if is_forward else loops.why_not(unit, head, question)

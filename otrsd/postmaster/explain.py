@@ -20,8 +20,10 @@ from otrsd.errors import NotFoundError
 from otrsd.language.rules import Rules, Tried, compile_rules
 from otrsd.mime.automatic import recognise
 from otrsd.mime.parse import parse
+from otrsd.model.auth import Auth
 from otrsd.model.envelope import Envelope
 from otrsd.model.mail import Mail
+from otrsd.model.seal import Seal
 from otrsd.model.ticket import Ticket
 from otrsd.model.verdict import Disposition
 from otrsd.postmaster.amend import LEFT_OUT
@@ -88,8 +90,15 @@ def stored(post: Postmaster, spool_id: str) -> Explanation:
                 f"there is no trace of the mail {spool_id}. Try: otrsd spool list"
             )
         octets = content.read(connection, entry.sha256)
+        facts = articles.facts(connection, entry.article_id or 0)
+        article = articles.by_id(connection, entry.article_id or 0)
     mail, envelope = parse(octets), _envelope_of(post, spool_id)
     mail = replace(mail, kind=recognise(mail, envelope, octets).kind)
+    auth = Auth.from_plain(facts["auth"]) if "auth" in facts else None
+    seal = Seal.from_plain(facts.get("seal", {}))
+    mail = replace(mail, auth=auth or post.senders.told(mail), seal=seal)
+    if seal.encrypted == "opened" and article is not None:
+        mail = replace(mail, text=article.text, html="")
     snapshot, kept = found
     rules = _rules_of(post, snapshot)
     told = steps(kept)

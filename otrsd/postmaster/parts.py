@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
-from typing import Protocol
+from typing import Any, Protocol
 
 from otrsd.counters import Counters
 from otrsd.desk.letterhead import Letterhead
@@ -14,10 +14,14 @@ from otrsd.desk.unit import Desk
 from otrsd.hooks import Hooks
 from otrsd.language.rules import Rules
 from otrsd.mime.automatic import Recognised
+from otrsd.model.auth import Auth
 from otrsd.model.mail import Address, Mail
+from otrsd.model.seal import Seal
 from otrsd.model.ticket import Ticket
 from otrsd.model.verdict import Disposition, Verdict
+from otrsd.postmaster.senders import Senders
 from otrsd.postmaster.trace import Trace
+from otrsd.postmaster.unseal import Unsealer
 from otrsd.spool import Claimed
 
 
@@ -59,7 +63,7 @@ class Standing(StrEnum):
     """What is proved of the domain in From; nothing, unless somebody has checked."""
 
     UNKNOWN = "unknown"
-    #: DMARC passed: an aligned signature, or an aligned reverse-path.
+    #: DMARC passed, or an aligned DKIM signature, or S/MIME or PGP of that address.
     PROVED = "proved"
     #: DMARC failed, and the domain asks to reject or to quarantine such mail.
     DENIED = "denied"
@@ -82,6 +86,10 @@ class Postmaster:
     trash_keep: timedelta = timedelta(days=30)
     #: How this site writes; ``None``: it never does, and knows no token of its own.
     letterhead: Letterhead | None = None
+    #: Whose word counts about a mail's sender.
+    senders: Senders = Senders()  # noqa: RUF009 - a frozen value
+    #: Opens what S/MIME and PGP have sealed.
+    unsealer: Unsealer = Unsealer()  # noqa: RUF009 - keeps nothing
     #: Queue → what it does with mail to closed tickets; a queue that is gone takes it.
     follow_ups: Mapping[str, FollowUp] = field(default_factory=dict)
     #: Queue → ``hold`` or ``discard`` for senders who never had a ticket.
@@ -124,6 +132,21 @@ class Screened:
     #: ``screen_mail`` plugins that gave no verdict, with the reason.
     unscreened: Mapping[str, str] = field(default_factory=dict)
     trace: Trace
+
+    @property
+    def auth(self) -> Auth:
+        """Return what is proved about the sender."""
+        return self.mail.auth
+
+    @property
+    def seal(self) -> Seal:
+        """Return what S/MIME or PGP say of it."""
+        return self.mail.seal
+
+    def facts(self) -> dict[str, Any]:
+        """Return what the checks found, as the article keeps it; mostly nothing."""
+        found = {"auth": self.mail.auth.plain(), "seal": self.mail.seal.plain()}
+        return {name: value for name, value in found.items() if value}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -40,6 +40,7 @@ def screen(
     mail = _marked(parse(claimed.content), envelope)
     if mail.defects:
         trace.note("parse", "otrsd", "; ".join(mail.defects))
+    mail = _unsealed(post, claimed, _proved(post, claimed, mail, trace), trace)
     recognised = recognise(mail, envelope, claimed.content)
     if not recognised.is_human:
         trace.note("parse", "otrsd", f"{recognised.kind}: {recognised.mark}")
@@ -52,6 +53,7 @@ def screen(
         mail=mail,
         verdict=ACCEPTED,
         recognised=recognised,
+        standing=_standing(mail),
         skip=skip,
         lacking=off | (claimed.without if claimed.strikes else frozenset()),
         trace=trace,
@@ -99,6 +101,39 @@ def with_original(post: Postmaster, screened: Screened) -> Screened:
 def _is_a_customer(post: Postmaster, address: str) -> bool:
     is_ours = post.routes.queue_of(address) is not None or post.routes.is_agent(address)
     return bool(sendable(address)) and not is_ours
+
+
+def _standing(mail: Mail) -> Standing:
+    """Return what is proved of whom From names."""
+    if mail.author is not None and mail.seal.proves(mail.author.address):
+        return Standing.PROVED
+    if mail.auth.refutes:
+        return Standing.DENIED
+    if mail.author is not None and mail.auth.proves(mail.author.address):
+        return Standing.PROVED
+    return Standing.UNKNOWN
+
+
+def _proved(post: Postmaster, claimed: Claimed, mail: Mail, trace: Trace) -> Mail:
+    """Add what is proved about the sender."""
+    auth = post.senders.auth(mail, claimed.envelope, claimed.content)
+    if auth is mail.auth or auth == mail.auth:
+        return mail
+    if auth.by:
+        trace.note("screen", "otrsd", f"sender: {auth}")
+    for note in auth.notes:
+        trace.note("screen", "otrsd", note)
+    return replace(mail, auth=auth)
+
+
+def _unsealed(post: Postmaster, claimed: Claimed, mail: Mail, trace: Trace) -> Mail:
+    """Verify and decrypt it; nearly no mail is sealed."""
+    if mail.hostile:
+        return mail
+    opened = post.unsealer.unseal(mail, claimed.content)
+    if opened.seal.kind:
+        trace.note("screen", "otrsd", str(opened.seal))
+    return opened
 
 
 def _judged(post: Postmaster, screened: Screened) -> Screened:

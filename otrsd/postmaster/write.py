@@ -302,6 +302,7 @@ def _article(post: Postmaster, screened: Screened) -> NewArticle:
             # Where an answer goes, and the thread it continues.
             "reply_to": [each.address for each in mail.reply_to[:10]],
             "references": list(mail.references[::-1][:REFERENCES_LIMIT]),
+            **screened.facts(),
             # What of the text is quoted, signed or appended; mostly nothing is.
             **({"passages": marked} if (marked := markers(mail.text)) else {}),
             **({"report": report.plain()} if report else {}),

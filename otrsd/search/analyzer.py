@@ -19,8 +19,8 @@ import unicodedata
 
 import Stemmer
 
-#: Changes whenever terms change: an index of another version is rebuilt.
-VERSION = 1
+#: Changes whenever terms or their places do: an index of another version is rebuilt.
+VERSION = 2
 
 #: A word is indexed by so many of its first characters.
 LONGEST_WORD = 64

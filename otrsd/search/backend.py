@@ -50,7 +50,7 @@ class Document:
     subject: str = ""
     sender: str = ""
     recipients: str = ""
-    #: Names of the attachments.
+    #: Names and words of the attachments.
     attachments: str = ""
     body: str = ""
     #: Ticket number, and what plugins add; found anywhere.

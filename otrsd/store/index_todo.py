@@ -18,6 +18,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from otrsd.store import part_text
 from otrsd.store.tables import article, index_todo, meta, ticket
 from otrsd.store.tickets import root
 
@@ -40,7 +41,11 @@ _COLUMNS = (
     ticket.c.merged_into,
 )
 _ARTICLES = sa.select(*_COLUMNS).join(ticket, ticket.c.id == article.c.ticket_id)
-_NEXT = _ARTICLES.where(article.c.id > sa.bindparam("after")).order_by(article.c.id)
+_NEXT = (
+    sa.select(article.c.id)
+    .where(article.c.id > sa.bindparam("after"))
+    .order_by(article.c.id)
+)
 _OWED = (
     sa.select(index_todo.c.id, index_todo.c.article_id)
     .where(index_todo.c.id > sa.bindparam("after"))
@@ -69,7 +74,7 @@ class Text:
     recipients: str
     subject: str
     body: str
-    #: Names of the attachments.
+    #: Names and words of the attachments.
     attachments: str
 
 
@@ -83,9 +88,11 @@ class Lag:
 
 
 def owed(connection: Connection, *, limit: int, after: int = 0) -> list[Owed]:
-    """Return the oldest rows behind ``after``."""
+    """Return the oldest rows behind ``after``, as many as fit into memory."""
     rows = connection.execute(_OWED.limit(limit), {"after": after})
-    return [Owed(id=row.id, article_id=row.article_id) for row in rows]
+    found = [Owed(id=row.id, article_id=row.article_id) for row in rows]
+    ids = [each.article_id for each in found]
+    return found[: part_text.fitting(connection, ids)] if found else found
 
 
 def newest(connection: Connection) -> int:
@@ -99,15 +106,16 @@ def texts(connection: Connection, article_ids: Sequence[int]) -> list[Text]:
     ids = sorted(set(article_ids))
     for start in range(0, len(ids), _AT_ONCE):
         some = ids[start : start + _AT_ONCE]
-        rows = connection.execute(_ARTICLES.where(article.c.id.in_(some)))
-        found += [_text(connection, row) for row in rows.all()]
+        rows = connection.execute(_ARTICLES.where(article.c.id.in_(some))).all()
+        words = part_text.texts(connection, some)
+        found += [_text(connection, row, words.get(row.id, "")) for row in rows]
     return sorted(found, key=lambda text: text.article_id)
 
 
 def texts_after(connection: Connection, after: int, *, limit: int) -> list[Text]:
     """Return the words of the next articles behind ``after``, by id."""
-    rows = connection.execute(_NEXT.limit(limit), {"after": after})
-    return [_text(connection, row) for row in rows.all()]
+    ids = list(connection.execute(_NEXT.limit(limit), {"after": after}).scalars())
+    return texts(connection, ids[: part_text.fitting(connection, ids)]) if ids else []
 
 
 def count_articles(connection: Connection) -> int:
@@ -159,7 +167,7 @@ def give_home(connection: Connection) -> str:
     return found
 
 
-def _text(connection: Connection, row: Any) -> Text:
+def _text(connection: Connection, row: Any, words: str) -> Text:
     is_merged = row.merged_into is not None
     return Text(
         article_id=row.id,
@@ -170,7 +178,7 @@ def _text(connection: Connection, row: Any) -> Text:
         recipients=f"{row.to_text} {row.cc_text}" if row.cc_text else row.to_text,
         subject=row.subject,
         body=row.text,
-        attachments=" ".join(_names(row.mail)),
+        attachments=" ".join((*_names(row.mail), words)),
     )
 
 

@@ -11,6 +11,9 @@ from sqlalchemy.engine import Connection
 
 from otrsd.store.tables import outbox
 
+#: The lane of articles whose attachments are still to be read.
+EXTRACT = "extract"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Owed:

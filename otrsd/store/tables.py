@@ -143,6 +143,18 @@ article = sa.Table(
     sa.Index("article_content", "content_sha256"),
 )
 
+#: The words of attachments, or why there are none; they go with their article.
+part_text = sa.Table(
+    "part_text",
+    metadata,
+    sa.Column("article_id", BigInt, primary_key=True, autoincrement=False),
+    # Position in the MIME tree.
+    sa.Column("path", sa.String(190), primary_key=True),
+    sa.Column("characters", sa.Integer, nullable=False),
+    sa.Column("reason", sa.String(200), nullable=False),
+    sa.Column("text", LongText, nullable=False),
+)
+
 #: The octets of a mail, compressed, in pieces of at most 1 MiB before compression.
 content = sa.Table(
     "content",
@@ -268,8 +280,8 @@ outbox = sa.Table(
     "outbox",
     metadata,
     sa.Column("id", BigInt, primary_key=True, autoincrement=True),
-    # The lane: event (one row per observing plugin), mail; dead-mail waits for a
-    # person.
+    # The lane: event (one row per observing plugin), mail, extract; dead-mail waits
+    # for a person.
     sa.Column("kind", sa.String(16), nullable=False),
     sa.Column("target", sa.String(190), nullable=False),
     sa.Column("payload", LongText, nullable=False),

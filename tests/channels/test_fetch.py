@@ -157,6 +157,31 @@ def test_idle_brings_a_mail_at_once(reach: Reach):
     assert not thread.is_alive()
 
 
+def test_a_mail_that_comes_between_the_visit_and_idle_is_seen(reach: Reach):
+    visitor = reach("imap", *mails(1), idle=True, every="1h")
+    late = mails(1, 1)
+    # The last command before IDLE, after everything was listed.
+    visitor.box.fault = lambda point: (
+        visitor.box.deliver(late.pop()) if point == "idling" and late else None
+    )
+    account = visitor.account()
+    thread = threading.Thread(target=account.run)
+    thread.start()
+    until("both are here", lambda: len(visitor.home.mails) == 2, seconds=8)
+    account.stop()
+    thread.join(5)
+    assert visitor.home.often == once(mails(2))
+
+
+def test_where_idle_is_refused_the_mailbox_is_polled(reach: Reach):
+    visitor = reach("imap", *mails(1), idle=True)
+    visitor.box.odd["IDLE"] = b"TAG NO not today\r\n"
+    account = visitor.account()
+    assert [round(account._once()) for _ in range(2)] == [60, 60]
+    assert sum("IDLE" in each for each in visitor.box.said) == 1
+    assert visitor.home.often == once(mails(1))
+
+
 def test_idle_is_renewed_in_time():
     # RFC 2177: at least every 29 minutes.
     assert 60 < _IDLE < 29 * 60

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 
 from otrsd.config.load import Examined
 from otrsd.config.models import (
+    Crypto,
     FetchAccount,
     Listener,
     Plugins,
@@ -23,7 +24,7 @@ from otrsd.config.models import (
     Trash,
 )
 from otrsd.language.actions import _SETTINGS
-from otrsd.language.conditions import ADDRESSES, TEXTS
+from otrsd.language.conditions import ADDRESSES, TEXTS, WORDS
 from otrsd.language.letters import NAMES, compile_letters
 from otrsd.language.query import FIELDS, parse_query
 from otrsd.language.rules import compile_rules
@@ -34,11 +35,16 @@ EXAMPLES = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
 FETCH = (Path(__file__).parents[2] / "docs" / "howto" / "fetch.md").read_text()
 ON_FETCHING = re.findall(r"```yaml\n(.*?)```", FETCH, re.DOTALL)
 HOWTO = (Path(__file__).parents[2] / "docs" / "howto" / "send.md").read_text()
-ON_SENDING = re.findall(r"```yaml\n(.*?)```", HOWTO, re.DOTALL)
+HOWTOS = (Path(__file__).parents[2] / "docs" / "howto").glob("se*.md")
+IN_HOWTOS = [
+    text
+    for path in HOWTOS
+    for text in re.findall(r"```yaml\n(.*?)```", path.read_text(), re.DOTALL)
+]
 SEARCHES = re.findall(r"```text\n(.*?)```", PAGE, re.DOTALL)[0].splitlines()
 
 
-@pytest.mark.parametrize("text", [*EXAMPLES, *ON_SENDING, *ON_FETCHING])
+@pytest.mark.parametrize("text", [*EXAMPLES, *IN_HOWTOS, *ON_FETCHING])
 def test_each_example_is_a_site_without_a_problem(
     text: str, site: Callable[..., Examined]
 ) -> None:
@@ -63,7 +69,7 @@ def test_each_search_is_understood(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "model", [Site, Listener, Send, FetchAccount, Queue, Plugins, Spool, Trash]
+    "model", [Site, Listener, Send, FetchAccount, Crypto, Queue, Plugins, Spool, Trash]
 )
 def test_each_key_is_in_the_example(model: type[BaseModel]) -> None:
     # A member that no file may set has no name that a file could write.
@@ -79,6 +85,6 @@ def test_each_key_is_in_the_example(model: type[BaseModel]) -> None:
     assert [key for key in keys if f"{key}:" not in EXAMPLES[0]] == []
 
 
-@pytest.mark.parametrize("names", [ADDRESSES, TEXTS, _SETTINGS, FIELDS])
+@pytest.mark.parametrize("names", [ADDRESSES, TEXTS, WORDS, _SETTINGS, FIELDS])
 def test_each_word_of_the_language_is_explained(names: Any) -> None:
     assert [name for name in names if f"`{name}`" not in PAGE] == []

@@ -43,7 +43,7 @@ HEADERS = {
     "body_html": b"Content-Type: text/html; charset=utf-8\n\n",
 }
 #: What the reader says when a mail was too much for it.
-GIVEN_UP = ("given up", "died", "could not be parsed")
+GIVEN_UP = ("given up", "died", "could not be parsed", "could not be read")
 Results = dict[str, dict[str, bool]]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -65,3 +66,17 @@ def test_grammar_and_templates_are_not_imported_before_they_are_needed() -> None
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "food"),
+    [
+        (r"/^\s+$/", " " * 50_000 + "a"),
+        (r"/^(a+)+$/", "a" * 30_000 + "!"),
+        (r"/^(([a-z])+.)+[A-Z]([a-z])+$/", "a." * 40_000),
+    ],
+)
+def test_m18_no_pattern_takes_a_second(pattern: str, food: str) -> None:
+    started = time.process_time()
+    Pattern(prepare(pattern)).search(food.encode())
+    assert time.process_time() - started < 1

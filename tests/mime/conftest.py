@@ -19,7 +19,9 @@ def read() -> MakeMail:
     def build(*lines: str | bytes, body: str | bytes = "hello\n") -> Mail:
         octets = [x.encode() if isinstance(x, str) else x for x in (*lines, "", body)]
         mail = parse(b"\n".join(octets))
-        assert not any("could not be parsed" in d for d in mail.defects)
+        assert not any(
+            "could not be parsed" in d or "could not be read" in d for d in mail.defects
+        )
         return mail
 
     return build

@@ -42,6 +42,11 @@ def test_H07_a_year_of_5000_digits_is_no_date(read: Read):
     assert read(f"Date: Mon, 1 Jan {'9' * 5000} 10:00:00 +0000").date is None
 
 
+@pytest.mark.parametrize("quotes", ['"', '""', '"\\', "'", '"="', '";"'])
+def test_h08_runs_of_quotes_in_parameters_come_to_an_end(read: Read, quotes: str):
+    assert read(f"Content-Type: text/plain; a={quotes * 20_000}").text == "hello\n"
+
+
 def test_H09_30000_addresses_are_cut_at_1000(read: Read):
     mail = read("To: " + ",".join(f"a{n}@b.example" for n in range(15_000)))
     assert len(mail.to) == 1000
@@ -99,6 +104,30 @@ def test_H19_mbox_lines_and_odd_names(read: Read):
     mail = read("From a@b Mon Jan 1 10:00:00 2026", "Subject : s", ": empty", "X: y")
     assert (mail.subject, mail.header("x")) == ("s", "y")
     assert read("Subject: s", "no colon here").text.startswith("no colon here")
+
+
+def test_h19_a_line_of_junk_does_not_end_the_header(read: Read):
+    mail = read("Received: x", "no colon here", "From: a@b.example", "Subject: s")
+    assert (mail.subject, mail.text) == ("s", "hello\n")
+    assert "a line of the header section is no header field" in mail.defects
+    assert read(" From: a@b.example", "Subject: s").subject == "s"
+
+
+def test_h20_raw_octets_are_in_the_charset_of_the_body(read: Read):
+    line = "Content-Type: text/plain; charset=koi8-r"
+    assert read(line, b"Subject: " + "Ёж".encode("koi8-r")).subject == "Ёж"
+    assert read(line, b"Subject: " + "Ёж".encode()).subject == "Ёж"
+
+
+@pytest.mark.parametrize("mark", ["\u202e", "\u2066", "\u200b", "\ufeff"])
+def test_h24_what_deceives_a_reader_stays_data_and_leaves_names(read: Read, mark: str):
+    mail = read(f"Subject: a{mark}b", f"Content-Type: a/b; name=a{mark}.txt")
+    assert (mail.subject, mail.parts[0].filename) == (f"a{mark}b", "a.txt")
+
+
+def test_h26_a_domain_that_is_no_idna_is_taken_as_it_is_written(read: Read):
+    mail = read(f"From: a@xn--{'a' * 250}.example")
+    assert mail.from_text.startswith("a@xn--aaa")
 
 
 @pytest.mark.parametrize(
@@ -170,6 +199,8 @@ def test_H27_references_are_nearest_first(read: Read):
         '"a@x.example',
         "a@x.example (unclosed",
         "a b@x.example",
+        "=?utf-8?q?<a@x.example>?= <b@y.example>",
+        "Doe, Jo <a@x.example>",
     ],
 )
 def test_K06_K07_a_doubtful_author_is_none(read: Read, value: str):
@@ -186,6 +217,7 @@ def test_K06_K07_a_doubtful_author_is_none(read: Read, value: str):
         ("=?utf-8?q?J=C3=B6=2C_b=40c?= <j@x.example>", "Jö, b@c", "j@x.example"),
         ("team: j@x.example;", "", "j@x.example"),
         ("j@[192.0.2.1]", "", "j@[192.0.2.1]"),
+        ("=?utf-8?Q?Doe,_Jo?= <j@x.example>", "Doe, Jo", "j@x.example"),
     ],
 )
 def test_K10_K12_one_clean_mailbox_is_the_author(

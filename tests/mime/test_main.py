@@ -68,6 +68,20 @@ def test_a_file_that_cannot_be_opened_is_told_and_the_others_are_read(tmp_path: 
     assert told.startswith(f"error: {tmp_path}/missing: No such file")
 
 
+def test_whoever_has_read_enough_gets_no_traceback(tmp_path: Path):
+    for number in range(300):
+        (tmp_path / f"{number}").write_bytes(b"Subject: x\n\n" + b"x" * 1000)
+    command = [sys.executable, "-m", "otrsd.mime", str(tmp_path)]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as run:
+        assert run.stdout is not None
+        assert run.stderr is not None
+        run.stdout.readline()
+        run.stdout.close()
+        assert run.stderr.read() == b""
+
+
 def test_a_mail_that_overruns_is_a_line_and_the_next_one_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
@@ -105,3 +119,24 @@ def test_the_spam_plugin_and_the_report_read_the_same_fields():
         for name, rows in namespace["MEANINGS"].items()
     }
     assert {name: rows for name, rows in spam.items() if rows} == report.SPAM
+
+
+@pytest.mark.parametrize(
+    ("field", "address", "name"),
+    [
+        ("From: Doe, Jo <j@x.example>", "j@x.example", "Doe, Jo"),
+        ("From: Jo Doe j@x.example", "j@x.example", "Jo Doe"),
+        ("From: Jo <j@x.example", "j@x.example", "Jo"),
+        ("From: j.@docomo.example", "j.@docomo.example", ""),
+        ("From: =?utf-8?q?J=C3=B6_<j=40x.example>?=", "j@x.example", "Jö"),
+        ("From: Cron Daemon <root>", "root", "Cron Daemon"),
+        ("From: [?]\nFrom: Jo <j@x.example>", "j@x.example", "Jo"),
+        ("Reply-To: Jo <j@x.example>", "j@x.example", "Jo"),
+        ("From: nobody at all", "", ""),
+    ],
+)
+def test_the_report_tells_the_author_whatever_the_syntax(
+    field: str, address: str, name: str
+):
+    told = report.report(f"{field}\n\nhi\n".encode())
+    assert (told["from_addr"], told["from_name"]) == (address, name)

@@ -110,6 +110,7 @@ def test_200_mails_come_once_each(desk: Desk, way: str):
         desk.has(each_once(way, 200))
         desk.server.deliver(way, *letters(way, 1, 200))
         desk.has(each_once(way, 201))
+        until("it is noted", lambda: desk.status(way).fetched == 201)
         assert desk.daemon.stop() == 0
     assert (desk.status(way).fetched, desk.status(way).error) == (201, "")
     kept = 201 if way in {"keeping", "stls"} else 0

@@ -107,6 +107,11 @@ def test_tutorial_does_what_it_says(away_from_home: Machine):
         follow(away_from_home, step)
 
 
+def test_wheel_brings_the_manual_page(away_from_home: Machine):
+    page = away_from_home.run("otrsd man | cmp - /opt/otrsd/share/man/man1/otrsd.1")
+    assert (page.code, page.text) == (0, "")
+
+
 def test_backup_of_every_night_is_made_and_proved(away_from_home: Machine):
     line = r"sed -n 's/\\%/%/g; s/^15 3 \* \* \* otrsd //p' /etc/cron.d/otrsd"
     night = away_from_home.run(

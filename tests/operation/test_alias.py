@@ -86,6 +86,13 @@ def test_other_aliases_are_none_of_ours(root: Path, line: str) -> None:
     assert check_alias(root / "srv/var", root) is None
 
 
+def test_alias_that_runs_as_somebody_else_is_not_judged(root: Path) -> None:
+    (root / "opt").chmod(0o750)
+    (root / "etc/postfix").mkdir()
+    (root / "etc/postfix/main.cf").write_text("default_privs = otrsd\n")
+    assert check_alias(root / "srv/var", root) is None
+
+
 def test_aliases_that_main_cf_names_are_read(root: Path) -> None:
     (root / "etc/aliases").rename(root / "etc/others")
     assert check_alias(root / "srv/var", root) is None

@@ -32,6 +32,8 @@ def closed(site: Site, policy: str) -> Outcome:
     first = deliver(site)
     with changing(site, first) as (unit, ticket):
         tickets.change(unit, ticket, Changes(state="closed successful"), AGENT)
+    # Somebody unknown gets one automatic mail a day (row K09).
+    site.clock.advance(timedelta(days=1, minutes=1))
     return first
 
 

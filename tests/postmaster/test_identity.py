@@ -23,6 +23,7 @@ from tests.postmaster.writing import (
     deliver,
     judged,
     owed,
+    suppressed,
 )
 
 STEERED = """
@@ -230,6 +231,12 @@ def test_k08_a_code_that_comes_to_a_ticket_is_sent_to_nobody(otrsd_app: Site):
     assert len(owed(site)) == before
     assert "new-person" in site.ticket(first.ticket_id).tags
     assert "no-reply@shop.example" not in people(site, first)
+
+
+def test_k09_a_disowned_sender_gets_no_automatic_answer(site: Site):
+    forged = judged(site, Standing.DENIED)
+    assert owed(site) == []
+    assert "DMARC" in suppressed(site, forged)
 
 
 @pytest.mark.parametrize(

@@ -52,7 +52,10 @@ def judged(site: Site, standing: Standing, n: int = 1, **fields: Any) -> Outcome
     body = fields.pop("body", "Hello\n")
     app, now = site.app, site.clock.now()
     envelope = Envelope(
-        received_at=now, channel="lmtp", rcpt_tos=("support@example.com",)
+        received_at=now,
+        channel="lmtp",
+        mail_from="kim@customer.example",
+        rcpt_tos=("support@example.com",),
     )
     spool_id = new_id(now, bytes([n]) * 10)
     app.spool.put([Arrival.of(spool_id, envelope, [mail_octets(body, **fields)])])

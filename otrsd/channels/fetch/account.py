@@ -16,7 +16,7 @@ from pathlib import Path
 import structlog
 
 from otrsd.channels.fetch.book import BOOK_NAME, Book
-from otrsd.channels.fetch.mailbox import Login, LoginError, Mailbox
+from otrsd.channels.fetch.mailbox import Login, LoginError, Mailbox, MailboxError
 from otrsd.channels.fetch.origin import paths
 from otrsd.channels.fetch.round import Rules, Tell, Visit
 from otrsd.channels.fetch.token import Tokens
@@ -65,6 +65,8 @@ class Account:
         self._wire: Wire | None = None
         self._tokens = Tokens(around.clock, settings.token_command, settings.token)
         self._errors = 0
+        #: Whether we wait for news, until a server refuses that.
+        self._idle = settings.idle
         #: Whether mails wait that the last visit had no time for.
         self._more = False
         self._visit: Visit | None = None
@@ -132,15 +134,23 @@ class Account:
         try:
             while True:
                 self._visit_once(mailbox, book)
-                if not (self._settings.idle and mailbox.can_wait()):
+                if not (self._idle and mailbox.can_wait()):
                     break
-                if self._stop.wait(_PAUSE):
+                if self._stop.wait(_PAUSE) or not self._has_waited(mailbox):
                     break
-                mailbox.wait(_IDLE)
             mailbox.finish()
         finally:
             mailbox.wire.close()
             self._wire = None
+
+    def _has_waited(self, mailbox: Mailbox) -> bool:
+        """Wait for news; tell whether the server lets us."""
+        try:
+            mailbox.wait(_IDLE)
+        except MailboxError as error:
+            self._log.warning("fetch.no_idle", account=self.name, reason=str(error))
+            self._idle = False
+        return self._idle
 
     def _visit_once(self, mailbox: Mailbox, book: Book) -> None:
         settings = self._settings

@@ -98,6 +98,17 @@ class _Client(IMAPClient):
         self._imap.capabilities = ()
         self._starttls_done = True
 
+    def begin_idle(self) -> bool:
+        """Begin IDLE; tell whether there was news already (``idle`` fails of that)."""
+        tag = self._imap._command("IDLE")  # noqa: SLF001
+        has_news = False
+        while self._imap._get_response() is not None:  # noqa: SLF001
+            if self._imap.tagged_commands[tag]:
+                raise MailboxError("it refuses IDLE; its mailbox is polled")
+            has_news = True
+        self._idle_tag = tag
+        return has_news
+
 
 class ImapMailbox:
     """A folder that is open."""
@@ -194,8 +205,9 @@ class ImapMailbox:
     def wait(self, seconds: float) -> None:
         """IDLE until the server has news, at most ``seconds`` (RFC 2177)."""
         with self._command():
-            self._client.idle()
-        self.wire.wait(seconds)
+            has_news = self._client.begin_idle()
+        if not has_news:
+            self.wire.wait(seconds)
         with self._command():
             self._client.idle_done()
             self._count = self._select()

@@ -22,6 +22,8 @@ from otrsd.mime.transfer import decode_transfer
 from otrsd.model.mail import Mail
 from otrsd.model.report import Action, Recipient, Report
 
+#: Octets of the report that are looked at.
+_SCANNED = 1024 * 1024
 #: Octets that are searched for the returned header; of one status part; characters
 #: of the letter, and lines of it; of what is kept of a diagnostic.
 _RETURNED, _STATUS_PART, _LETTER, _LINES, _KEPT = 256 * 1024, 64 * 1024, 6000, 300, 300
@@ -59,6 +61,15 @@ _WORD = re.compile(r"\w+")
 
 def read_report(mail: Mail, content: bytes) -> Report:
     """Return what ``mail`` reports."""
+    try:
+        return _read(mail, content)
+    except Exception:  # noqa: BLE001 - a mail is never lost to a reader's bug
+        return Report()
+
+
+def _read(mail: Mail, content: bytes) -> Report:
+    # What comes back may be as large as what was sent; it stands last.
+    content = content[:_SCANNED]
     root = scan(content).root
     raw = content[root.start : root.start + _RETURNED].decode("latin-1")
     sources = (raw, mail.text)

@@ -27,9 +27,9 @@ SECTIONS = (
     Section(part=Part.SUBJECT, attribute="subject", first=0, last=998),
     Section(part=Part.SENDER, attribute="sender", first=1_000, last=1_998),
     Section(part=Part.RECIPIENTS, attribute="recipients", first=2_000, last=4_998),
-    Section(part=Part.ATTACHMENTS, attribute="attachments", first=5_000, last=6_998),
     Section(part=Part.ANYWHERE, attribute="extra", first=7_000, last=7_998),
-    Section(part=Part.BODY, attribute="body", first=8_000, last=65_535),
+    Section(part=Part.BODY, attribute="body", first=8_000, last=44_998),
+    Section(part=Part.ATTACHMENTS, attribute="attachments", first=45_000, last=65_535),
 )
 
 #: The positions at which order is not known.
