@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import email
 import os
 import signal
 import subprocess
@@ -93,6 +94,18 @@ def test_a_word_of_a_pdf_is_found(otrsd_app: Site, work: Callable[[], ExtractLan
     assert len(otrsd_app.search("Tintenpatrone")) == 1
     assert len(otrsd_app.search("attachment:tintenpatronen")) == 1
     assert otrsd_app.search("body:Tintenpatrone") == ()
+
+
+def test_words_of_a_message_within_and_of_its_attachments_are_found(
+    otrsd_app: Site, work: Callable[[], ExtractLane]
+):
+    forwarded = EmailMessage()
+    forwarded["Subject"] = "Fwd"
+    forwarded.add_attachment(email.message_from_bytes(mail(INVOICE, NOTE)))
+    otrsd_app.deliver(forwarded.as_bytes())
+    work()
+    for word in ("kim@customer.example", "Tintenpatrone", "Zahnrad"):
+        assert len(otrsd_app.search(f'attachment:"{word}"')) == 1
 
 
 def test_a_mail_without_such_parts_owes_nothing(otrsd_app: Site):
