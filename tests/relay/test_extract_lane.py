@@ -185,6 +185,7 @@ def read(reader: Extractor, *octets: bytes) -> list[tuple[str, str]]:
     return [(each.text.strip(), each.reason) for each in found]
 
 
+@pytest.mark.slow
 def test_a08_a_reader_that_hangs_or_dies_is_replaced_and_the_rest_is_read(
     clock: FakeClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
