@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ from otrsd.desk.numbers import Numbers
 from otrsd.desk.unit import Desk
 from otrsd.store import schema
 from otrsd.store.engine import Database
+from otrsd.testing import Site
 
 SERVERS = {
     "postgresql": (
@@ -37,6 +39,27 @@ def clock() -> FakeClock:
     return FakeClock()
 
 
+@pytest.fixture(scope="session")
+def upgraded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give an SQLite file with the newest schema, to be copied: tables take time."""
+    path = tmp_path_factory.mktemp("upgraded") / "desk.db"
+    made = Database(f"sqlite:///{path}")
+    schema.upgrade(made)
+    made.close()
+    return path
+
+
+@pytest.fixture
+def otrsd_app(tmp_path: Path, upgraded: Path) -> Iterator[Site]:
+    """Give the throw-away site of plugin authors, its tables made already."""
+    site = Site(tmp_path / "site")
+    state = site.root / "var"
+    state.mkdir(mode=0o700)
+    shutil.copy(upgraded, state / "desk.db")
+    yield site
+    site.close()
+
+
 @pytest.fixture(
     params=[
         "sqlite",
@@ -47,8 +70,8 @@ def clock() -> FakeClock:
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
     """Give an empty, upgraded database of this test's own, on each kind of server."""
     if request.param == "sqlite":
-        made = Database(f"sqlite:///{tmp_path}/desk.db")
-        schema.upgrade(made)
+        upgraded = request.getfixturevalue("upgraded")
+        made = Database(f"sqlite:///{shutil.copy(upgraded, tmp_path / 'desk.db')}")
         yield made
         made.close()
     else:

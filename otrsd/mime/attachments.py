@@ -1,4 +1,4 @@
-"""The words of one attachment: PDF, Office and text files → text.
+"""The words of one attachment: PDF, Office and text files, messages → text.
 
 This opens what a stranger has made: it is called in the extractor only
 (:mod:`otrsd.relay.extractor`), a process that may be killed at any moment, and bounds
@@ -18,6 +18,7 @@ from xml.parsers import expat
 
 from otrsd.mime.charset import decode
 from otrsd.mime.htmltext import html_to_text
+from otrsd.mime.parse import parse
 from otrsd.mime.words import (
     PAGES,
     PART_CHARACTERS,
@@ -66,6 +67,13 @@ def _text(octets: bytes) -> str:
 
 def _html(octets: bytes) -> str:
     return html_to_text(decode(octets[: 4 * PART_CHARACTERS], html=True))
+
+
+def _message(octets: bytes) -> str:
+    """Return header and text of a message; what it encloses is a part of its own."""
+    mail = parse(octets)
+    people = (mail.header(name) or "" for name in ("from", "to", "cc"))
+    return "\n".join((mail.subject, *people, mail.text))
 
 
 def _pdf(octets: bytes) -> str:
@@ -161,6 +169,7 @@ def _members(octets: bytes, pattern: re.Pattern[str]) -> Iterator[Iterator[bytes
 _READERS: Mapping[str, Callable[[bytes], str]] = {
     "text": _text,
     "html": _html,
+    "message": _message,
     "pdf": _pdf,
     **{kind: _zipped(kind) for kind in _MEMBERS},
 }

@@ -30,6 +30,8 @@ _TYPES: Mapping[str, str] = {
     "text/csv": "text",
     "text/markdown": "text",
     "text/html": "html",
+    "message/rfc822": "message",
+    "message/global": "message",
 }
 #: A mailer that does not know a type says octet-stream: then the name tells.
 _SUFFIXES: Mapping[str, str] = {
@@ -46,6 +48,7 @@ _SUFFIXES: Mapping[str, str] = {
     "md": "text",
     "html": "html",
     "htm": "html",
+    "eml": "message",
 }
 _VAGUE = frozenset(
     ("application/octet-stream", "application/zip", "application/x-zip-compressed")

@@ -2,7 +2,7 @@
 
 Outside the transaction, before plugins and rules see the mail: they, the article and
 the index get the decrypted text, the stored octets stay as they came
-(docs/decisions/0020-sealed-mail.md). Whatever fails leaves the mail as it is, with the
+(docs/decisions/0016-sealed-mail.md). Whatever fails leaves the mail as it is, with the
 reason on the article.
 """
 

@@ -153,7 +153,6 @@ def submit(
 @contextmanager
 def _session(smarthost: Smarthost, line: Line) -> Iterator[smtplib.SMTP]:
     """Open a session that is ready for MAIL."""
-    context = _context(smarthost)
     options: dict[str, Any] = {
         "host": smarthost.host,
         "port": smarthost.port,
@@ -162,12 +161,12 @@ def _session(smarthost: Smarthost, line: Line) -> Iterator[smtplib.SMTP]:
     }
     session: smtplib.SMTP
     if smarthost.tls != "none" and smarthost.port == IMPLICIT_TLS:
-        session = _OverTls(line, context=context, **options)
+        session = _OverTls(line, context=_context(smarthost), **options)
     else:
         session = _Plain(line, **options)
     try:
         session.ehlo_or_helo_if_needed()
-        _secure(session, smarthost, context)
+        _secure(session, smarthost)
         if smarthost.username:
             session.login(smarthost.username, smarthost.password)
         yield session
@@ -189,13 +188,11 @@ def _context(smarthost: Smarthost) -> ssl.SSLContext:
     return context
 
 
-def _secure(
-    session: smtplib.SMTP, smarthost: Smarthost, context: ssl.SSLContext
-) -> None:
+def _secure(session: smtplib.SMTP, smarthost: Smarthost) -> None:
     if smarthost.tls == "none" or isinstance(session, smtplib.SMTP_SSL):
         return
     if session.has_extn("starttls"):
-        code, reply = session.starttls(context=context)
+        code, reply = session.starttls(context=_context(smarthost))
         if code != 220:  # noqa: PLR2004 - RFC 3207 §4: ready to start TLS
             raise smtplib.SMTPResponseException(code, reply)
         session.ehlo_or_helo_if_needed()

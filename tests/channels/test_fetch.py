@@ -144,6 +144,7 @@ def test_a_refused_login_is_told_without_the_password(reach: Reach, way: str):
     assert "wr0ng" not in visitor.status.error
 
 
+@pytest.mark.slow
 def test_idle_brings_a_mail_at_once(reach: Reach):
     visitor = reach("imap", idle=True, every="1h")
     account = visitor.account()
@@ -157,6 +158,7 @@ def test_idle_brings_a_mail_at_once(reach: Reach):
     assert not thread.is_alive()
 
 
+@pytest.mark.slow
 def test_a_mail_that_comes_between_the_visit_and_idle_is_seen(reach: Reach):
     visitor = reach("imap", *mails(1), idle=True, every="1h")
     late = mails(1, 1)
@@ -173,6 +175,7 @@ def test_a_mail_that_comes_between_the_visit_and_idle_is_seen(reach: Reach):
     assert visitor.home.often == once(mails(2))
 
 
+@pytest.mark.slow
 def test_where_idle_is_refused_the_mailbox_is_polled(reach: Reach):
     visitor = reach("imap", *mails(1), idle=True)
     visitor.box.odd["IDLE"] = b"TAG NO not today\r\n"

@@ -311,7 +311,7 @@ def test_S22_a_commit_longer_than_every_limit_is_answered(visit: Visit):
     visit(story, command_seconds=0.1, session_seconds=0.2, data_window=0.1)
 
 
-def test_S22_who_gives_up_during_the_commit_and_comes_again_is_stored_each_time(
+def test_S22_who_gives_up_during_the_commit_may_come_again(
     visit: Visit,
 ):
     async def story(house: House) -> None:

@@ -122,6 +122,7 @@ def test_a_misspelt_hook_is_found_with_its_line(otrsd: Otrsd, site: Site):
     assert "did you mean 'amend_ticket'" in ran.out
 
 
+@pytest.mark.slow
 def test_a_new_plugin_is_good_and_its_test_is_green(otrsd: Otrsd, site: Site):
     assert otrsd("plugins", "new", "hello", str(site.root)).code == 0
     assert otrsd("plugins", "check").code == 0

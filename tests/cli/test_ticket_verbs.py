@@ -206,6 +206,7 @@ def test_a_version_is_for_one_ticket(otrsd: Otrsd, number: str, other: str):
     assert otrsd("ticket", "close", number, other, "--if-version", "1").code == 1
 
 
+@pytest.mark.slow
 def test_more_than_a_hundred_want_their_number(
     otrsd: Otrsd, site: Site, make_mail: MakeMail
 ):

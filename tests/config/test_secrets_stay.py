@@ -48,6 +48,7 @@ send:
   password: >-
     CANARY is
     long
+fetch: {box: {protocol: imap, host: h, username: u, password: CANARY, token: CANARY}}
 plugins:
   settings:
     spam: {score: CANARY, lists: [CANARY, {CANARY: 'a
@@ -71,7 +72,7 @@ def test_g08_a_snapshot_has_no_secret_and_all_its_lines() -> None:
 def test_g08_a_past_decision_can_be_explained_without_secrets() -> None:
     then = recall(snapshot(SECRETS))
     (rule,) = compile_rules(then.rules, queues=then.queues).rules
-    assert (rule.name, rule.origin, then.queues) == ("one", "f.yaml:15", ("a",))
+    assert (rule.name, rule.origin, then.queues) == ("one", "f.yaml:16", ("a",))
 
 
 def test_g08_a_line_with_a_url_shows_no_password(site: Callable[..., Examined]) -> None:

@@ -55,6 +55,7 @@ def test_single_starts_a_role_that_failed_again(start: Start) -> None:
     assert daemon.stop() == 0
 
 
+@pytest.mark.slow
 def test_single_step_that_overruns_starts_the_process_anew(start: Start) -> None:
     daemon = start("receiver=waits", "postmaster-1=hangs")
     anew = daemon.until("daemon.anew")

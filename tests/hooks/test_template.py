@@ -10,6 +10,7 @@ from otrsd.errors import InputError
 from otrsd.plugin_template import new_plugin
 
 
+@pytest.mark.slow
 def test_a_new_plugin_is_green_at_once(tmp_path: Path) -> None:
     for path, text in new_plugin("gold").items():
         (tmp_path / path).parent.mkdir(exist_ok=True)

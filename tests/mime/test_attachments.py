@@ -125,3 +125,13 @@ def test_a08_entities_are_not_read_at_all():
 def test_a_part_that_is_too_large_is_not_opened():
     with pytest.raises(NoWordsError, match="more than 32 MiB"):
         words_of("text", bytes(33 * 2**20))
+
+
+def test_a_message_within_gives_who_wrote_what():
+    message = (
+        b"From: kim@customer.example\nSubject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\n\nToner"
+    )
+    assert kind_of("message/rfc822", "") == "message"
+    assert words_of("message", message).split() == [
+        *("Grüße", "kim@customer.example", "Toner"),
+    ]

@@ -188,6 +188,7 @@ def test_l03_c13_twenty_a_day(friend: Site):
     assert len(owed(site)) == 20
 
 
+@pytest.mark.slow
 def test_sixty_a_minute_to_everybody_together(site: Site):
     outcomes = [deliver(site, n, From=f"kim{n}@customer.example") for n in range(62)]
     assert len(owed(site)) == 60

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import email
 import os
 import signal
 import subprocess
@@ -95,6 +96,18 @@ def test_a_word_of_a_pdf_is_found(otrsd_app: Site, work: Callable[[], ExtractLan
     assert otrsd_app.search("body:Tintenpatrone") == ()
 
 
+def test_words_of_a_message_within_and_of_its_attachments_are_found(
+    otrsd_app: Site, work: Callable[[], ExtractLane]
+):
+    forwarded = EmailMessage()
+    forwarded["Subject"] = "Fwd"
+    forwarded.add_attachment(email.message_from_bytes(mail(INVOICE, NOTE)))
+    otrsd_app.deliver(forwarded.as_bytes())
+    work()
+    for word in ("kim@customer.example", "Tintenpatrone", "Zahnrad"):
+        assert len(otrsd_app.search(f'attachment:"{word}"')) == 1
+
+
 def test_a_mail_without_such_parts_owes_nothing(otrsd_app: Site):
     otrsd_app.deliver(mail(("logo.png", "image/png", b"PNG")))
     assert owed(otrsd_app) == 0
@@ -172,6 +185,7 @@ def read(reader: Extractor, *octets: bytes) -> list[tuple[str, str]]:
     return [(each.text.strip(), each.reason) for each in found]
 
 
+@pytest.mark.slow
 def test_a08_a_reader_that_hangs_or_dies_is_replaced_and_the_rest_is_read(
     clock: FakeClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

@@ -56,6 +56,7 @@ def test_without_starttls_nothing_goes_in_clear(
     assert (sink.taken, sink.logins) == ([], [])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("password", "taken"), [("sesame", 1), ("wrong", 0)])
 def test_login(
     listening: Callable[..., int],
@@ -99,6 +100,7 @@ def test_nobody_listens():
     assert "refused" in result.refused[TO[0]].text
 
 
+@pytest.mark.slow
 def test_a_server_that_says_nothing_ends_by_itself():
     with socket.create_server(("127.0.0.1", 0)) as silent:
         result = sent(silent.getsockname()[1])

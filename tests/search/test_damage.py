@@ -158,6 +158,7 @@ def test_a_kill_in_a_commit_loses_nothing_that_was_committed(tmp_path: Path):
     index.close()
 
 
+@pytest.mark.slow
 def test_a_second_writer_waits_for_the_first(filled: WhooshIndex, clock: FakeClock):
     script = _WRITER.replace("while True:", "for _ in range(1):")
     with filled.folder.writing():
