@@ -80,6 +80,8 @@ class Entity:
     #: Levels of multipart and of enclosed messages above this entity.
     depth: int = 0
     enclosed: int = 0
+    #: It bears its enclosing message's number, as only its parts have their own.
+    is_numberless: bool = False
     children: list[Entity] = field(default_factory=list)
 
     def first(self, name: bytes) -> bytes | None:
@@ -128,6 +130,9 @@ def scan(content: bytes) -> Scan:
     while waiting:
         entity = waiting.pop()
         _split(content, entity, found)
+        if entity.is_numberless and not entity.children:
+            # No part of it could be told from another: it is one itself.
+            entity.path += ".1"
         waiting.extend(reversed(entity.children))
     found.hostile = found.hostile or hostile
     return found
@@ -268,7 +273,8 @@ def _enclose(content: bytes, entity: Entity, found: Scan) -> None:
     child = Entity(start=entity.start, end=entity.end, path=f"{entity.path or '1'}")
     child.depth, child.enclosed = entity.depth, entity.enclosed + 1
     _read_header(content, child, found, "text/plain")
-    if not child.content_type.startswith("multipart/"):
+    child.is_numberless = child.content_type.startswith("multipart/")
+    if not child.is_numberless:
         child.path += ".1"
     entity.children = [child]
     found.entities += 1

@@ -205,3 +205,14 @@ def test_an_enriched_text_is_shown_without_its_marks(read: Read):
 def test_an_empty_part_is_listed(read: Read):
     empty = "--x\nContent-Type: image/png; name=a.png\n\n--x\n\nhi\n--x--"
     assert [p.size for p in read(MIXED, body=empty).parts] == [0, 2]
+
+
+def test_a_message_within_whose_multipart_has_no_parts_keeps_its_own_number():
+    octets = (
+        b"Content-Type: message/rfc822\n\nContent-Type: multipart/mixed; boundary=b\n"
+        b"\n\0no delimiter at all\n"
+    )
+    mail = parse(octets)
+    assert [part.path for part in mail.parts] == ["1", "1.1"]
+    sizes = [sum(map(len, read_part(octets, part.path))) for part in mail.parts]
+    assert sizes == [part.size for part in mail.parts]
