@@ -160,8 +160,8 @@ def _load_dump(database: Database, dump: Path) -> None:
         there = figures.rows(connection)
     if there:
         raise InputError(
-            f"the database {database.url.render_as_string(hide_password=True)} has "
-            "tables already; nothing was loaded. Name an empty one"
+            f"the database {database.shown} has tables already; nothing was loaded. "
+            "Name an empty one"
         )
     server_of(database.dialect).load(database, dump)
 

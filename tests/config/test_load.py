@@ -156,3 +156,11 @@ def test_a_folder_that_is_none_is_no_empty_one(tmp_path: Path) -> None:
     (tmp_path / "config").symlink_to("config")
     (problem,) = examine(tmp_path / "otrsd.yaml", {}).problems
     assert "config: error: can't be read: Too many" in problem.render()
+
+
+@pytest.mark.parametrize("name", ["none.pem", "otrsd.yaml"])
+def test_certificates_must_be_there(site: Site, name: str) -> None:
+    send = f"send: {{host: h, ca_file: {name}}}"
+    (problem,) = site(f"queues: {{a: {{address: a@example.com}}}}\n{send}").problems
+    assert name in problem.text
+    assert problem.line == 2
