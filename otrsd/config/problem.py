@@ -112,6 +112,11 @@ def without_passwords(text: str) -> str:
     return _URL_PASSWORD.sub(rf"\1{HIDDEN}", text)
 
 
+def has_password(redacted: str) -> bool:
+    """Tell whether a password stands in a file whose text was made fit to be stored."""
+    return any(found[2] == f'"{HIDDEN}"' for found in _SECRET.finditer(redacted))
+
+
 class LocatedError(ConfigError):
     """A configuration that can't be used, with each problem as a value."""
 

@@ -138,6 +138,7 @@ def test_damaged_backup_is_refused(filled: Any, tmp_path: Path, damage: str) -> 
     refused = filled.otrsd("restore", str(bad), str(tmp_path / "there"), here=False)
     assert refused.returncode == 1
     assert "is no whole backup" in refused.stderr
+    assert refused.stderr.count("\n") == 1
     assert not (tmp_path / "out").exists()
 
 

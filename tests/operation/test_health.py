@@ -103,6 +103,23 @@ def test_doctor_names_what_is_wrong_and_what_to_do(site: Any) -> None:
     assert site.otrsd("doctor", "--nagios").returncode == 2
 
 
+@pytest.mark.parametrize(
+    ("password", "mode", "level"),
+    [("sesame", 0o644, "warning"), ("sesame", 0o640, "ok"), ("{$env: P}", 0o644, "ok")],
+)
+def test_doctor_names_a_password_that_others_can_read(
+    site: Any, password: str, mode: int, level: str
+) -> None:
+    file = site.folder / "config/30-send.yaml"
+    file.write_text(f"send: {{host: h, username: u, password: {password}}}\n")
+    file.chmod(mode)
+    file.parent.chmod(0o755)
+    found = json.loads(site.otrsd("doctor", "--json", P="sesame").stdout)
+    (check,) = (check for check in found if check["name"] == "files")
+    assert check["level"] == level
+    assert (str(file) in check["text"]) == (level != "ok")
+
+
 def test_doctor_of_a_broken_configuration(site: Any) -> None:
     (site.folder / "config/30-bad.yaml").write_text("queues: 7\n")
     found = site.otrsd("doctor", "--nagios")
