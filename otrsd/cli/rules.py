@@ -214,7 +214,9 @@ def _moved(
             progress(done, total)
 
         since = app.clock.now() - length
-        return list(run(app.database, before, after, since, count)), seen[0]
+        senders = app.senders()
+        moved = list(run(app.database, senders, before, after, since, count))
+        return moved, seen[0]
 
 
 def _value(moved: Moved) -> dict[str, Any]:

@@ -15,8 +15,7 @@ import yaml
 from otrsd.language.landing import Landing, landing
 from otrsd.language.rules import Rules
 from otrsd.language.tree import each_test
-from otrsd.language.trying import envelope_of
-from otrsd.mime.parse import parse
+from otrsd.language.trying import seen
 from otrsd.model.mail import Mail
 from otrsd.model.ticket import PRIORITIES
 
@@ -26,8 +25,8 @@ _LINES = 40
 
 def as_test(octets: bytes, rules: Rules) -> str:
     """Return one item of a ``tests:`` list as YAML; expected is what happens now."""
-    mail = parse(octets)
-    landed = landing(rules.run(mail, envelope_of(mail)))
+    mail, envelope = seen(octets)
+    landed = landing(rules.run(mail, envelope))
     names = _Names(rules)
     test = {"mail": dict(_fields(mail, names)), "expect": _expected(landed)}
     head = f"# {', '.join(landed.rules) or 'no rule'} matched\n"

@@ -7,13 +7,14 @@ was, or why the rule did not match.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from otrsd.config.problem import Problem
 from otrsd.language.landing import Landing, landing
 from otrsd.language.rules import Rule, Rules
 from otrsd.language.trials import Expected, Trial
+from otrsd.mime.automatic import recognise
 from otrsd.mime.parse import parse
 from otrsd.model.envelope import Envelope
 from otrsd.model.mail import Mail
@@ -51,8 +52,7 @@ def _failure(
     except OSError as error:
         reason = f"{trial.file} can't be read: {error.strerror or error}"
         return trial.node.problem(f"the test of rule '{rule.name}': {reason}")
-    mail = parse(content)
-    envelope = envelope_of(mail)
+    mail, envelope = seen(content)
     try:
         landed = landing(rules.run(mail, envelope))
     except Exception as error:  # noqa: BLE001 - a plugin's field may raise anything
@@ -98,11 +98,15 @@ def _shown(name: str, value: object) -> str:
     return f"'{value}'"
 
 
-def envelope_of(mail: Mail) -> Envelope:
-    """Return the envelope such a mail would have come in."""
-    return Envelope(
+def seen(content: bytes) -> tuple[Mail, Envelope]:
+    """Return a mail as rules would see it, and the envelope it would have come in."""
+    mail = parse(content)
+    envelope = Envelope(
         mail_from=mail.author.address if mail.author else "",
         rcpt_tos=tuple(each.address for each in (*mail.to, *mail.cc)),
         channel="smtp",
         received_at=_WHEN,
     )
+    # A test that names no sender has not come from the null reverse-path.
+    kind = recognise(mail, replace(envelope, channel="imap"), content).kind
+    return replace(mail, kind=kind), envelope

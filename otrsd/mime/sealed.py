@@ -24,12 +24,12 @@ _TYPES = (
     "application/pkcs7-mime",
     "application/x-pkcs7-mime",
 )
+#: Why a good signature proves nothing.
+PARTLY = "only a part of the mail is signed"
 _ARMOUR = "-----BEGIN PGP "
-_BLOCK = re.compile(
-    rb"^-----BEGIN PGP (SIGNED )?MESSAGE-----\r?$.*?"
-    rb"^-----END PGP (?:MESSAGE|SIGNATURE)-----\r?$",
-    re.DOTALL | re.MULTILINE,
-)
+#: Each is looked for once: a mail may have thousands of beginnings and no end.
+_BEGIN = re.compile(r"^-----BEGIN PGP (SIGNED )?MESSAGE-----\r?$", re.MULTILINE)
+_END = re.compile(r"^-----END PGP (?:MESSAGE|SIGNATURE)-----\r?$", re.MULTILINE)
 _LONE_LF = re.compile(rb"(?<!\r)\n")
 
 
@@ -59,6 +59,8 @@ class Sealed:
     is_encrypted: bool = False
     #: Whether it stands in a text: then bare text is inside.
     is_inline: bool = False
+    #: Whether there is nothing beside it: no other text, no other part.
+    is_alone: bool = True
 
 
 def find_seal(mail: Mail, content: bytes) -> Sealed | None:
@@ -69,6 +71,24 @@ def find_seal(mail: Mail, content: bytes) -> Sealed | None:
     if _ARMOUR in mail.text:
         return _of_text(content)
     return None
+
+
+@dataclass(frozen=True, slots=True)
+class Armour:
+    """Where the first armoured text stands."""
+
+    start: int
+    end: int
+    is_signed: bool
+
+
+def find_armour(text: str) -> Armour | None:
+    """Return where the first armoured PGP text begins and ends."""
+    begin = _BEGIN.search(text)
+    end = _END.search(text, begin.end()) if begin else None
+    if begin is None or end is None:
+        return None
+    return Armour(begin.start(), end.end(), begin[1] is not None)
 
 
 def _of_structure(content: bytes) -> Sealed | None:
@@ -115,21 +135,25 @@ def _signed(content: bytes, root: Entity, *, is_pgp: bool) -> Sealed:
 
 def _of_text(content: bytes) -> Sealed | None:
     """Find inline PGP in the first text part."""
-    texts = [x for x in leaves(scan(content).root) if x.content_type == "text/plain"]
+    parts = [*leaves(scan(content).root)]
+    texts = [x for x in parts if x.content_type == "text/plain"]
     if not texts:
         return None
     octets = _octets(content, texts[0])[:_INLINE]
-    found = _BLOCK.search(octets)
+    # A letter an octet: whatever the charset is, what is cut out are the same octets.
+    found = find_armour(octets.decode("latin-1"))
     if found is None:
         return None
-    is_signed = found[1] is not None
-    alone = octets.strip() == found[0].strip() and len(texts) == 1
+    block = octets[found.start : found.end]
+    # A reader may be shown the HTML beside it, and trusts a file that came with it.
+    alone = octets.strip() == block.strip() and len(parts) == 1
     return Sealed(
-        way=Way.PGP_CLEARSIGNED if is_signed else Way.PGP_ENCRYPTED,
-        data=found[0],
-        defect="" if alone or not is_signed else "only a part of the text is signed",
-        is_encrypted=not is_signed,
+        way=Way.PGP_CLEARSIGNED if found.is_signed else Way.PGP_ENCRYPTED,
+        data=block,
+        defect="" if alone or not found.is_signed else PARTLY,
+        is_encrypted=not found.is_signed,
         is_inline=True,
+        is_alone=alone,
     )
 
 

@@ -15,9 +15,11 @@ from datetime import datetime
 from otrsd.errors import NotFoundError
 from otrsd.language.landing import Landing, landing
 from otrsd.language.rules import Rules
-from otrsd.mime.parse import parse
-from otrsd.store import content, originals
-from otrsd.store.engine import Database
+from otrsd.model.mail import Mail
+from otrsd.postmaster.again import read_again
+from otrsd.postmaster.senders import Senders
+from otrsd.store import articles, content, originals
+from otrsd.store.engine import Connection, Database
 from otrsd.store.originals import Original
 
 #: What a rule may decide of a mail that joins a ticket.
@@ -39,6 +41,7 @@ class Moved:
 
 def backtest(
     database: Database,
+    senders: Senders,
     before: Rules,
     after: Rules,
     since: datetime,
@@ -53,16 +56,23 @@ def backtest(
             except NotFoundError:
                 # Purged meanwhile: there is nothing to try the rules on.
                 continue
-            moved = _moved(before, after, original, octets)
+            text = _unsealed_text(connection, original)
+            mail = read_again(senders, octets, original.envelope, original.facts, text)
+            moved = _moved(before, after, original, mail)
             if moved is not None:
                 yield moved
             progress(done, total)
 
 
-def _moved(
-    before: Rules, after: Rules, original: Original, octets: bytes
-) -> Moved | None:
-    mail = parse(octets)
+def _unsealed_text(connection: Connection, original: Original) -> str:
+    """Return what stood inside an encrypted mail; of nearly all mails nothing."""
+    if "seal" not in original.facts:
+        return ""
+    article = articles.by_id(connection, original.article_id)
+    return article.text if article else ""
+
+
+def _moved(before: Rules, after: Rules, original: Original, mail: Mail) -> Moved | None:
     one, two = (
         _seen(landing(rules.run(mail, original.envelope)), original)
         for rules in (before, after)

@@ -117,7 +117,9 @@ def _decide(post: Postmaster, unit: Unit, batch: Batch, each: Screened) -> Outco
         mail = replace(each.mail, kind=_LOOP.kind)
         each = replace(each, mail=mail, recognised=_LOOP)
         who = sender(each) or each.claimed.envelope.mail_from
-        if not each.claimed.released and came_back(unit, who):
+        # A mail counts once, however many parts it has.
+        is_counted = not (each.part or each.claimed.released)
+        if is_counted and came_back(unit, who):
             return Outcome(
                 spool_id=each.claimed.id,
                 fate=Fate.HELD,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from hashlib import sha256
 from typing import NoReturn
 
@@ -18,14 +18,11 @@ from otrsd.config.load import recall
 from otrsd.desk.unit import Unit
 from otrsd.errors import NotFoundError
 from otrsd.language.rules import Rules, Tried, compile_rules
-from otrsd.mime.automatic import recognise
-from otrsd.mime.parse import parse
-from otrsd.model.auth import Auth
 from otrsd.model.envelope import Envelope
 from otrsd.model.mail import Mail
-from otrsd.model.seal import Seal
 from otrsd.model.ticket import Ticket
 from otrsd.model.verdict import Disposition
+from otrsd.postmaster.again import read_again
 from otrsd.postmaster.amend import LEFT_OUT
 from otrsd.postmaster.deliver import Batch, carry, dedup_keys
 from otrsd.postmaster.parts import Fate, Postmaster, Screened
@@ -92,13 +89,9 @@ def stored(post: Postmaster, spool_id: str) -> Explanation:
         octets = content.read(connection, entry.sha256)
         facts = articles.facts(connection, entry.article_id or 0)
         article = articles.by_id(connection, entry.article_id or 0)
-    mail, envelope = parse(octets), _envelope_of(post, spool_id)
-    mail = replace(mail, kind=recognise(mail, envelope, octets).kind)
-    auth = Auth.from_plain(facts["auth"]) if "auth" in facts else None
-    seal = Seal.from_plain(facts.get("seal", {}))
-    mail = replace(mail, auth=auth or post.senders.told(mail), seal=seal)
-    if seal.encrypted == "opened" and article is not None:
-        mail = replace(mail, text=article.text, html="")
+    envelope = _envelope_of(post, spool_id)
+    text = article.text if article else ""
+    mail = read_again(post.senders, octets, envelope, facts, text)
     snapshot, kept = found
     rules = _rules_of(post, snapshot)
     told = steps(kept)

@@ -7,7 +7,8 @@ References, In-Reply-To or the reply address makes a follow-up, whoever sent it.
 A report about delivery joins as an internal note: by our Message-ID somewhere in its
 octets; by the Message-ID of a mail that we sent under another one; or by the ticket
 hook in the returned subject, if the recipient takes part in that ticket. Anybody can
-write the last of these: it makes a note, and marks no address.
+write the last of these: it makes a note, marks no address and changes nothing, nor
+does what becomes of a mail that nobody here has written by hand.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from otrsd.desk.tokens import Claim, in_address, in_text
 from otrsd.desk.unit import Unit
 from otrsd.mime.automatic import REPORTS, Kind
 from otrsd.mime.subject import ticket_numbers
-from otrsd.model.article import Article, ArticleKind
+from otrsd.model.article import Article, ArticleKind, SenderType
 from otrsd.model.report import Report
 from otrsd.model.ticket import Ticket
 from otrsd.postmaster.parts import Found, Postmaster, Screened
@@ -78,7 +79,17 @@ def reported(post: Postmaster, unit: Unit, screened: Screened) -> Found | None:
         by="report",
         about=article.id if article else None,
         bounced=_unreachable(report, article),
+        inert=_weakness(ticket, article),
     )
+
+
+def _weakness(ticket: Ticket, article: Article | None) -> str:
+    """Return why a report changes nothing but adds itself; empty: it may."""
+    if article is None:
+        return "only a subject names the ticket, and anybody can write one (K02)"
+    if article.sender_type is SenderType.SYSTEM and not ticket.is_active:
+        return "it is about an automatic mail"
+    return ""
 
 
 def _reported_by_token(post: Postmaster, unit: Unit, screened: Screened) -> _About:

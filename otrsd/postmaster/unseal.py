@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from time import monotonic
 
 from otrsd.mime.parse import parse
-from otrsd.mime.sealed import Sealed, Way, find_seal
+from otrsd.mime.sealed import PARTLY, Sealed, Way, find_armour, find_seal
 from otrsd.model.mail import Mail
 from otrsd.model.seal import Seal
 from otrsd.postmaster.bounded import Ran, run
@@ -86,7 +86,12 @@ class Unsealer:
         names = [part.filename for part in inner.parts if part.filename]
         if names and not seal.reason:
             seal = replace(seal, reason=f"inside: {', '.join(names)}"[:500])
-        return replace(mail, text=inner.text, html=inner.html, seal=seal)
+        if sealed.is_alone:
+            return replace(mail, text=inner.text, html=inner.html, seal=seal)
+        # What stands around the armour stays, and nobody has signed that.
+        if seal.signed:
+            seal = replace(seal, signed="invalid", by=(), reason=PARTLY)
+        return replace(mail, text=_around(mail.text, inner.text), html="", seal=seal)
 
     def _open(self, sealed: Sealed, until: float) -> _Opened:
         kind = "S/MIME" if sealed.way.startswith("smime") else "PGP"
@@ -202,6 +207,14 @@ _WAYS: Mapping[Way, Callable[[Unsealer, Sealed, Seal, float], _Opened]] = {
     Way.PGP_CLEARSIGNED: Unsealer._pgp_clearsigned,  # noqa: SLF001
     Way.PGP_ENCRYPTED: Unsealer._pgp_encrypted,  # noqa: SLF001
 }
+
+
+def _around(text: str, inside: str) -> str:
+    """Return a text with what was inside its armour."""
+    armour = find_armour(text)
+    if armour is None:
+        return f"{text}\n\n{inside}"
+    return f"{text[: armour.start]}{inside}{text[armour.end :]}"
 
 
 def _joined(outer: Seal, inner: Seal) -> Seal:

@@ -9,6 +9,8 @@ logged, and stands beside the part in ``otrsd ticket show``.
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -93,14 +95,22 @@ class ExtractLane:
             if any(each.text for each in found):
                 index_todo.add(connection, [article_id], self.clock.now())
             outbox.done(connection, [owed.id])
+        self._tell(article_id, found)
+
+    def _tell(self, article_id: int, found: Sequence[part_text.PartText]) -> None:
+        """Say which parts have no words: one line a reason, whatever a mail brings."""
+        mute: dict[str, list[str]] = defaultdict(list)
         for each in found:
             if each.reason:
-                self.log.warning(
-                    "words.missing",
-                    article_id=article_id,
-                    part=each.path,
-                    reason=each.reason,
-                )
+                mute[each.reason].append(each.path)
+        for reason, paths in mute.items():
+            self.log.warning(
+                "words.missing",
+                article_id=article_id,
+                part=paths[0],
+                parts=len(paths),
+                reason=reason,
+            )
 
     def _read(self, article_id: int) -> list[part_text.PartText]:
         with self.database.read() as connection:

@@ -8,9 +8,10 @@ memory than a day.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -33,6 +34,9 @@ class Original:
     number: str = ""
     #: It joined a ticket that was there.
     is_follow_up: bool = False
+    #: Its article, and what that keeps of the checks; nothing in the trash.
+    article_id: int = 0
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
 
 def count(connection: Connection, since: datetime) -> int:
@@ -85,6 +89,8 @@ def _in_tickets(connection: Connection, since: datetime) -> Iterator[Original]:
                 envelope=Envelope.from_json(json.dumps(facts["envelope"])),
                 number=row.number or "",
                 is_follow_up=row.first != row.id,
+                article_id=row.id,
+                facts=facts,
             )
         last = rows[-1].id
 

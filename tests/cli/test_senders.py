@@ -101,3 +101,18 @@ def test_k04_a_participant_whose_domain_disowns_the_mail_is_unverified(
     )
     assert second.ticket_id == first.ticket_id
     assert ("unverified-sender" in believing.ticket(first.ticket_id).tags) is tag
+
+
+def test_a_back_test_sees_what_was_proved_and_what_kind_of_mail_it_was(
+    believing: Site, make_mail: MakeMail, otrsd: Otrsd, tmp_path: Path
+):
+    believing.deliver(forged(make_mail, Subject="one"))
+    believing.deliver(make_mail(Subject="two", Auto_Submitted="auto-replied"))
+    believing.deliver(make_mail(Subject="three"))
+    file = tmp_path / "changed.yaml"
+    file.write_text(
+        "rules: {one: {when: {auth.dmarc: fail}, then: {discard: forged}},"
+        " two: {when: {kind: vacation}, then: {discard: away}}}"
+    )
+    told = otrsd("rules", "backtest", "--rules", str(file), "--json").json
+    assert [each["subject"] for each in told["moved"]] == ["one", "two"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -10,7 +9,6 @@ from functools import partial
 
 import pytest
 import structlog
-from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from otrsd.clock import SystemClock
@@ -20,6 +18,7 @@ from otrsd.relay.mail_lane import MailLane
 from otrsd.relay.submission import submit
 from otrsd.testing import Site
 from tests.cli.conftest import CONFIG, MakeMail, Otrsd
+from tests.smarthosts import AnyPort
 
 FIRST = "<1@customer.example>"
 TOKEN = re.compile(r"<otrsd\.\d+\.\w+@example\.com>")
@@ -42,15 +41,6 @@ class Sink:
         (envelope,) = self.taken
         assert isinstance(envelope.content, bytes)
         return parse(envelope.content)
-
-
-class AnyPort(Controller):
-    """A Controller whose first client finds the port that was given to it."""
-
-    def _trigger_server(self) -> None:
-        assert isinstance(self.server, asyncio.Server)
-        self.port = self.server.sockets[0].getsockname()[1]
-        super()._trigger_server()  # type: ignore[no-untyped-call]  # aiosmtpd has no types
 
 
 class Quiet:
@@ -78,7 +68,7 @@ class Quiet:
 def sink(site: Site) -> Iterator[Sink]:
     """Give a smarthost on loopback that the site sends to."""
     sink = Sink()
-    controller = AnyPort(sink, hostname="127.0.0.1", port=0)
+    controller = AnyPort(sink)
     controller.start()
     send = f"send: {{host: 127.0.0.1, port: {controller.port}, tls: none}}\n"
     site.configure(CONFIG + send)

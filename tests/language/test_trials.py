@@ -21,6 +21,9 @@ vip:
 invoices:
   when: {{subject: invoice}}
   then: {{queue: billing}}
+away:
+  when: {{kind: vacation}}
+  then: {{tag: away}}
 rest:
   when: {{subject: casino}}
   then: {{discard: an advertisement}}
@@ -44,6 +47,7 @@ def outcome(make: Make, test: str) -> str:
         "{mail: {from: ceo@big.example, subject: Invoice}, expect: {queue: billing}}",
         "{mail: {from: ceo@big.example, subject: casino}, expect: {discard: true}}",
         "{mail: {from: ceo@big.example, header.x-a: b}, expect: {hold: false}}",
+        '{raw: "From: ceo@big.example\\nX-Autoreply: 1\\n\\nx", expect: {tags: away}}',
         '{raw: "From: ceo@big.example\\n\\nHello"}',
         "{file: one.eml, expect: {tags: vip}}",
     ],

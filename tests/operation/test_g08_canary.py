@@ -6,7 +6,6 @@ A backup holds the site's own files, secrets and all: it is as secret as they ar
 from __future__ import annotations
 
 import json
-import socket
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,11 +13,11 @@ from typing import Any
 
 import pytest
 import trustme
-from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult
 
 from otrsd.store import traces
 from otrsd.store.engine import Database
+from tests.smarthosts import AnyPort
 
 # Whole daemons, or terminals: not for the quick round.
 pytestmark = pytest.mark.slow
@@ -77,19 +76,15 @@ def guarded(site: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     authority, context = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("127.0.0.1").configure_cert(context)
     authority.cert_pem.write_to_path(str(site.folder / "ca.pem"))
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    smarthost = Controller(
+    smarthost = AnyPort(
         Refusing(),
-        hostname="127.0.0.1",
-        port=port,
         tls_context=context,
         authenticator=lambda *_a: AuthResult(success=False, handled=False),
     )
     smarthost.start()
     (site.folder / "plugins/leaky.py").write_text(PLUGIN)
     with (site.folder / "otrsd.yaml").open("a") as file:
-        file.write(SEND.format(port=port, canary=CANARY))
+        file.write(SEND.format(port=smarthost.port, canary=CANARY))
         file.write(SETTINGS.format(canary=CANARY))
     monkeypatch.setenv("LEAKY", f"{CANARY}-env")
     site.pid = site.start(OTRSD_LOG_LEVEL="debug")

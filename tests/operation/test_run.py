@@ -15,7 +15,10 @@ from otrsd.daemon import status
 from otrsd.daemon.roles import DUTIES, Wanted
 
 slow = pytest.mark.slow
-ALL_BUT_MAIL = ["receiver", "postmaster-1", "index", "scheduler", "health"]
+ALL_BUT_MAIL = [
+    *("receiver", "postmaster-1"),
+    *("index", "extract", "scheduler", "health"),
+]
 
 
 def names(site: Any) -> list[str]:
@@ -102,7 +105,7 @@ def test_role_runs_what_it_names(site: Any) -> None:
     site.until(lambda: site.titles() == ["Hello"])
     site.stop()
     site.start("--role", "relay,scheduler")
-    assert kinds(site) == ["health", "index", "scheduler"]
+    assert kinds(site) == ["extract", "health", "index", "scheduler"]
     site.until(lambda: "Hello" in site.otrsd("search", "Hello").stdout)
     found = site.otrsd("doctor")
     assert found.returncode == 0, found.stdout

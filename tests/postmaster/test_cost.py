@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import pytest
 import sqlalchemy as sa
 
+from otrsd.store import articles
 from otrsd.testing import Site
 from tests.postmaster.writing import deliver
 
@@ -57,3 +58,13 @@ def test_fifty_references_cost_no_more_than_one(site: Site):
     assert cost(site, 101, References=many, From=eve) == one
     one = cost(site, 102, References="<1@customer.example>")
     assert cost(site, 103, References=many) == one
+
+
+def test_whether_a_customer_was_written_to_is_looked_for_in_his_last_tickets(
+    site: Site,
+):
+    with counted(site) as asked, site.app.database.read() as connection:
+        assert not articles.was_written_to(connection, "kim@customer.example")
+    (_, statement) = asked
+    assert "ORDER BY ticket.id DESC" in statement
+    assert "LIMIT" in statement

@@ -199,6 +199,25 @@ def test_c6_the_hook_in_the_returned_subject_and_a_recipient_who_takes_part(site
     assert marked(site) == {}, "anybody can write a subject"
 
 
+def test_k02_a_report_that_anybody_can_write_opens_nothing(site: Site):
+    first = deliver(site)
+    closed(site, first)
+    subject = f"[Ticket#{site.ticket(first.ticket_id).number}] Re: A question"
+    bounce = report(site, "<x@else>", subject=subject, to=KIM)
+    assert bounce.ticket_id == first.ticket_id
+    assert state_of(site, first) == "closed successful"
+    assert "anybody can write one" in events(site, bounce)["Misc"]["reason"]
+
+
+def test_l04_a_bounce_of_an_automatic_mail_opens_no_closed_ticket(site: Site):
+    first = deliver(site)
+    closed(site, first)
+    bounce = report(site, site.articles(first.ticket_id or 0)[-1].message_id)
+    assert (bounce.ticket_id, marked(site)) == (first.ticket_id, {KIM: 1})
+    assert state_of(site, first) == "closed successful"
+    assert events(site, bounce)["Misc"]["suppressed"] == "reopening"
+
+
 def test_a_letter_without_fields_finds_its_ticket_too(site: Site):
     first = deliver(site)
     ours = answered(site, first).message_id

@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.serialization import pkcs7
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from otrsd.mime.parse import parse
+from otrsd.mime.sealed import PARTLY
 from otrsd.model.mail import Mail
 from otrsd.postmaster import bounded
 from otrsd.postmaster.unseal import Keys, Unsealer
@@ -324,10 +325,27 @@ def test_m13_pgp_a_signed_text_is_signed_as_a_whole_or_not_at_all(gnupg: str):
     unsealer = Unsealer(Keys(pgp_home=gnupg))
     assert opened(unsealer, inline(text)).seal.proves(KIM)
     seal = opened(unsealer, inline(b"Pay here.\r\n" + text)).seal
-    assert (seal.signed, seal.reason) == (
-        "invalid",
-        "only a part of the text is signed",
-    )
+    assert (seal.signed, seal.reason) == ("invalid", PARTLY)
+
+
+def test_m13_pgp_a_part_beside_a_signed_text_is_not_signed(gnupg: str):
+    text = armoured(gnupg, "--clearsign", data=b"Yes.\n")
+    kind = b"Content-Type: multipart/alternative; boundary=b\r\n\r\n"
+    beside = b"\r\n--b\r\nContent-Type: text/html\r\n\r\n<p>Pay here.\r\n--b--\r\n"
+    content = HEAD + kind + b"--b\r\nContent-Type: text/plain\r\n\r\n" + text + beside
+    seal = opened(Unsealer(Keys(pgp_home=gnupg)), content).seal
+    assert (seal.signed, seal.by) == ("invalid", ())
+
+
+@pytest.mark.parametrize(("words", "said"), [(("--sign",), "invalid"), ((), "")])
+def test_m13_pgp_what_stands_around_the_armour_stays(
+    gnupg: str, words: tuple[str, ...], said: str
+):
+    armour = armoured(gnupg, *words, "--encrypt", data=b"Zahnrad")
+    content = inline(b"Hello,\r\n\r\n" + armour + b"\r\nKim")
+    mail = opened(Unsealer(Keys(pgp_home=gnupg)), content)
+    assert mail.text.split() == ["Hello,", "Zahnrad", "Kim"]
+    assert (mail.seal.encrypted, mail.seal.signed) == ("opened", said)
 
 
 def test_a08_pgp_a_bomb_ends_at_its_limit(gnupg: str, monkeypatch: pytest.MonkeyPatch):
@@ -336,6 +354,13 @@ def test_a08_pgp_a_bomb_ends_at_its_limit(gnupg: str, monkeypatch: pytest.Monkey
     mail = opened(Unsealer(Keys(pgp_home=gnupg)), pgp_encrypted(bomb))
     assert mail.seal.encrypted == "closed"
     assert "wrote more than" in mail.seal.reason
+
+
+def test_a08_pgp_twenty_thousand_beginnings_without_an_end_cost_nothing():
+    content = inline(b"-----BEGIN PGP SIGNED MESSAGE-----\r\n" * 20_000)
+    begun = perf_counter()
+    assert opened(Unsealer(), content).seal.kind == ""
+    assert perf_counter() - begun < 2
 
 
 def test_a_program_that_hangs_is_killed():

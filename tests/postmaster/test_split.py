@@ -7,9 +7,12 @@ from typing import Any
 import pytest
 
 from otrsd.postmaster import explain
+from otrsd.postmaster.parts import Fate
 from otrsd.store import ledger, tickets as rows
 from otrsd.store.tables import ledger as table
+from otrsd.testing import Site, mail_octets
 from tests.postmaster.test_journey import REPLY
+from tests.postmaster.writing import configure
 
 BOTH = ("support@example.com", "billing@example.com")
 SITE = """
@@ -167,3 +170,14 @@ class TestOneTicketByDefault:
         for rcpt in BOTH:
             office.deliver(mail(), rcpt_tos=(rcpt,))
         assert queues(office) == ["support"]
+
+
+def test_l02_a_mail_of_our_own_to_two_queues_counts_once(otrsd_app: Site):
+    configure(otrsd_app, options=", one_ticket_per_queue: true")
+    rcpt_tos = ("support@example.com", "silent@example.com")
+    fates = []
+    for n in range(4):
+        octets = mail_octets(f"{n}\n", From="support@example.com")
+        fates.append(otrsd_app.deliver(octets, rcpt_tos=rcpt_tos).fate)
+    assert fates == [Fate.ARTICLE] * 3 + [Fate.HELD]
+    assert len(otrsd_app.app.spool.entries()) == 1

@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 import structlog
 import trustme
-from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
 from otrsd.desk.outgoing import Outgoing, Waiting, figures, outgoing, send
@@ -22,6 +21,7 @@ from otrsd.model.mail import Address
 from otrsd.relay.mail_lane import MailLane
 from otrsd.relay.submission import Smarthost, submit
 from otrsd.testing import Site, mail_octets
+from tests.smarthosts import AnyPort
 
 KIM = Address(name="Kim", address="kim@customer.example")
 AGENT = Who(actor="joe", cause="cli")
@@ -113,22 +113,13 @@ def sink() -> Sink:
     return Sink()
 
 
-class AnyPort(Controller):
-    """A Controller whose first client finds the port that was given to it."""
-
-    def _trigger_server(self) -> None:
-        assert isinstance(self.server, asyncio.Server)
-        self.port = self.server.sockets[0].getsockname()[1]
-        super()._trigger_server()  # type: ignore[no-untyped-call]  # aiosmtpd has no types
-
-
 @pytest.fixture
 def listening(sink: Sink) -> Iterator[Callable[..., int]]:
     """Return what starts the sink; it gives the port."""
-    running: list[Controller] = []
+    running: list[AnyPort] = []
 
     def start(**options: Any) -> int:
-        controller = AnyPort(sink, hostname="127.0.0.1", port=0, **options)
+        controller = AnyPort(sink, **options)
         controller.start()
         running.append(controller)
         return int(controller.port)
