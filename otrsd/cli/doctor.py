@@ -118,7 +118,8 @@ def _ports(app: App) -> Iterator[Check]:
             continue
         place = f"{listener.address}:{listener.port}"
         greeting = _greeting(listener.address, listener.port)
-        good = greeting.startswith("220")
+        # Who may not connect is told so by one that is well.
+        good = greeting.startswith(("220", "550 5.7.1"))
         yield Check(
             name=name,
             level=Level.OK if good else Level.CRITICAL,

@@ -92,6 +92,15 @@ def test_doctor_of_a_site_that_is_well(site: Any) -> None:
     assert re.match(r"OTRSD OK - \d+ checks \| .*spool_waiting=0 ", nagios.stdout)
 
 
+def test_doctor_takes_no_closed_listener_for_a_dead_one(site: Any) -> None:
+    file = site.folder / "otrsd.yaml"
+    smtp = "smtp: {address: 127.0.0.1, "
+    file.write_text(file.read_text().replace(smtp, f"{smtp}allow: 10.99.0.0/16, "))
+    site.start()
+    found = site.otrsd("doctor", "--nagios")
+    assert found.returncode == 0, found.stdout
+
+
 def test_doctor_names_what_is_wrong_and_what_to_do(site: Any) -> None:
     (site.folder / "otrsd.yaml").chmod(0o666)
     found = site.otrsd("doctor", "--json")
