@@ -43,8 +43,17 @@ _JUNK = re.compile(
     rb"|Message-ID|MIME-Version|Delivered-To|Content-[a-z-]+|X-[a-z-]+):)",
     re.IGNORECASE,
 )
+#: A comment (RFC 822 §3.4.3) that holds no other.
+_COMMENT = re.compile(r"\([^()]{0,200}\)")
 #: A line of blanks before the first field, as some archives have it.
 _INDENT = re.compile(rb"[ \t]+(?:\r?\n)?(?=[!-9;-~]+:)")
+#: What an editor or a script put before a whole mail: the mark of UTF-8, blank lines.
+_PREFACE = re.compile(
+    rb"(?:\xef\xbb\xbf)?(?:[ \t]{0,99}\r?\n){0,20}[ \t]{0,99}"
+    rb"(?=From \S{1,200} [^\n]{0,60}\d:\d\d|(?:From|To|Cc|Subject|Date|Received"
+    rb"|Return-Path|Reply-To|Message-ID|MIME-Version|Delivered-To|X-[a-z-]+):)",
+    re.IGNORECASE,
+)
 _CR_ONLY = re.compile(rb"(?:From )?[!-9;-~]+:?[^\r\n]*\r[!-9;-~]+:[^\n]*\Z")
 #: Types of a message within a message.
 ENCLOSING = frozenset(("message/rfc822", "message/global", "message/news"))
@@ -120,8 +129,11 @@ def scan(content: bytes) -> Scan:
         hostile = "lines end with a lone CR: programs disagree on the header"
         content = content.replace(b"\r", b"\n")
     end = len(content)
-    root = Entity(start=0, end=end)
+    preface = _PREFACE.match(content)
+    root = Entity(start=preface.end() if preface else 0, end=end)
     found = Scan(content=content, root=root)
+    if root.start:
+        found.note("blanks before the header section")
     _read_header(content, root, found, "text/plain")
     _judge_line_ends(content, found)
     if root.start == end and not root.fields:
@@ -223,9 +235,11 @@ def _read_type(entity: Entity, found: Scan, default: str) -> None:
         name = known.lower()
         if name == b"content-type" and not entity.parameters:
             declared, entity.parameters = parameters(raw_text(value))
+            declared = declared.strip("\"' ")
             entity.content_type = _media_type(declared.lower(), found, default)
         elif name == b"content-transfer-encoding" and not entity.encoding:
-            text = raw_text(value).lower().partition(";")[0].strip("\"' ")
+            text = _COMMENT.sub("", raw_text(value)).lower()
+            text = text.partition(";")[0].strip("\"' ")
             entity.encoding = _ENCODINGS.get(text, text)
 
 

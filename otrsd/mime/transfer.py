@@ -73,7 +73,7 @@ def _base64(content: bytes, start: int, end: int) -> Iterator[bytes]:
 def _is_prose(content: bytes, start: int, end: int) -> bool:
     """Tell whether text is said to be base64, but evidently is none."""
     first = _FIRST_LINE.match(content, start, end)
-    if first is None or _WHOLE.match(first[1]):
+    if first is None or _WHOLE.match(first[1].rstrip()):
         return False
     sample = content[start : min(start + _SAMPLE, end)]
     return len(sample.translate(None, _BASE64_LINES)) > len(sample) // 20
