@@ -25,6 +25,7 @@ from otrsd.mime.limits import (
     NESTING_TOP,
     PARTS,
 )
+from otrsd.mime.transfer import encoding_of
 
 _FIELD = re.compile(rb"([!-9;-~]+)[ \t]*:([^\n]*(?:\n[ \t][^\n]*)*)(?:\n|\Z)")
 #: A line that is no field and does not end the header section either: mbox
@@ -43,8 +44,6 @@ _JUNK = re.compile(
     rb"|Message-ID|MIME-Version|Delivered-To|Content-[a-z-]+|X-[a-z-]+):)",
     re.IGNORECASE,
 )
-#: A comment (RFC 822 §3.4.3) that holds no other.
-_COMMENT = re.compile(r"\([^()]{0,200}\)")
 #: A line of blanks before the first field, as some archives have it.
 _INDENT = re.compile(rb"[ \t]+(?:\r?\n)?(?=[!-9;-~]+:)")
 #: What an editor or a script put before a whole mail: the mark of UTF-8, blank lines.
@@ -57,15 +56,6 @@ _PREFACE = re.compile(
 _CR_ONLY = re.compile(rb"(?:From )?[!-9;-~]+:?[^\r\n]*\r[!-9;-~]+:[^\n]*\Z")
 #: Types of a message within a message.
 ENCLOSING = frozenset(("message/rfc822", "message/global", "message/news"))
-#: Transfer encodings as they are also written.
-_ENCODINGS = {
-    "7-bit": "7bit",
-    "8-bit": "8bit",
-    "quoted printable": "quoted-printable",
-    "quoted_printable": "quoted-printable",
-    "qp": "quoted-printable",
-    "base-64": "base64",
-}
 _PLAIN_ENCODINGS = ("", "7bit", "8bit", "binary")
 
 
@@ -238,9 +228,7 @@ def _read_type(entity: Entity, found: Scan, default: str) -> None:
             declared = declared.strip("\"' ")
             entity.content_type = _media_type(declared.lower(), found, default)
         elif name == b"content-transfer-encoding" and not entity.encoding:
-            text = _COMMENT.sub("", raw_text(value)).lower()
-            text = text.partition(";")[0].strip("\"' ")
-            entity.encoding = _ENCODINGS.get(text, text)
+            entity.encoding = encoding_of(raw_text(value))
 
 
 def _media_type(declared: str, found: Scan, default: str) -> str:
