@@ -122,12 +122,12 @@ class _Reader:
         if piece == ")" and not self._comment_depth:
             self._defect("a closing parenthesis without an opening one")
             return
+        if piece == ")":
+            self._comment_depth -= 1
+        if self._comment_depth:
+            self._comment.append(piece)
         if piece == "(":
             self._comment_depth += 1
-        elif piece == ")":
-            self._comment_depth -= 1
-        else:
-            self._comment.append(piece)
 
     def _take_angle(self, piece: str) -> None:
         assert self._angle is not None  # noqa: S101 - told apart by the caller
@@ -136,7 +136,9 @@ class _Reader:
             self._add("".join(self._angle), self._surname + _phrase(self._phrase))
             self._surname = ""
             self._angle = None
-        elif piece in "<,;":
+        elif piece == "<" and not self._angle:
+            self._defect("an angle bracket too many")
+        elif piece in "<,;" and not (piece == "," and self._angle[:1] == ["@"]):
             self._defect("an angle bracket is not closed")
             self._angle = None
             self._phrase = []

@@ -107,6 +107,8 @@ def _decode(octets: bytes, codec: str) -> str:
     for mark, unicode in _BOMS:
         if octets.startswith(mark) and codec in ("", unicode, "utf-8"):
             return octets.decode(unicode, "replace").removeprefix("\ufeff")
+    if codec == "utf-16":
+        codec = _byte_order(octets)
     if codec in (*_LATIN, _ISO_2022_JP) and _JIS_RUN.search(octets):
         return _decode_jis(octets)
     # What is valid UTF-8 beyond ASCII was never meant to be anything else.
@@ -117,6 +119,15 @@ def _decode(octets: bytes, codec: str) -> str:
         except (UnicodeError, ValueError):
             continue
     return _best_effort(octets, codec)
+
+
+def _byte_order(octets: bytes) -> str:
+    """Return the codec of UTF-16 without a mark: big-endian (RFC 2781 §4.3) in doubt.
+
+    Blanks and line ends tell in every script which half of a character is nil.
+    """
+    little = octets[1::2].count(0) > octets[::2].count(0)
+    return "utf-16le" if little else "utf-16be"
 
 
 def _decode_jis(octets: bytes) -> str:

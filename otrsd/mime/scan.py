@@ -25,6 +25,7 @@ from otrsd.mime.limits import (
     NESTING_TOP,
     PARTS,
 )
+from otrsd.mime.transfer import encoding_of
 
 _FIELD = re.compile(rb"([!-9;-~]+)[ \t]*:([^\n]*(?:\n[ \t][^\n]*)*)(?:\n|\Z)")
 #: A line that is no field and does not end the header section either: mbox
@@ -45,18 +46,16 @@ _JUNK = re.compile(
 )
 #: A line of blanks before the first field, as some archives have it.
 _INDENT = re.compile(rb"[ \t]+(?:\r?\n)?(?=[!-9;-~]+:)")
+#: What an editor or a script put before a whole mail: the mark of UTF-8, blank lines.
+_PREFACE = re.compile(
+    rb"(?:\xef\xbb\xbf)?(?:[ \t]{0,99}\r?\n){0,20}[ \t]{0,99}"
+    rb"(?=From \S{1,200} [^\n]{0,60}\d:\d\d|(?:From|To|Cc|Subject|Date|Received"
+    rb"|Return-Path|Reply-To|Message-ID|MIME-Version|Delivered-To|X-[a-z-]+):)",
+    re.IGNORECASE,
+)
 _CR_ONLY = re.compile(rb"(?:From )?[!-9;-~]+:?[^\r\n]*\r[!-9;-~]+:[^\n]*\Z")
 #: Types of a message within a message.
 ENCLOSING = frozenset(("message/rfc822", "message/global", "message/news"))
-#: Transfer encodings as they are also written.
-_ENCODINGS = {
-    "7-bit": "7bit",
-    "8-bit": "8bit",
-    "quoted printable": "quoted-printable",
-    "quoted_printable": "quoted-printable",
-    "qp": "quoted-printable",
-    "base-64": "base64",
-}
 _PLAIN_ENCODINGS = ("", "7bit", "8bit", "binary")
 
 
@@ -120,8 +119,11 @@ def scan(content: bytes) -> Scan:
         hostile = "lines end with a lone CR: programs disagree on the header"
         content = content.replace(b"\r", b"\n")
     end = len(content)
-    root = Entity(start=0, end=end)
+    preface = _PREFACE.match(content)
+    root = Entity(start=preface.end() if preface else 0, end=end)
     found = Scan(content=content, root=root)
+    if root.start:
+        found.note("blanks before the header section")
     _read_header(content, root, found, "text/plain")
     _judge_line_ends(content, found)
     if root.start == end and not root.fields:
@@ -223,10 +225,10 @@ def _read_type(entity: Entity, found: Scan, default: str) -> None:
         name = known.lower()
         if name == b"content-type" and not entity.parameters:
             declared, entity.parameters = parameters(raw_text(value))
+            declared = declared.strip("\"' ")
             entity.content_type = _media_type(declared.lower(), found, default)
         elif name == b"content-transfer-encoding" and not entity.encoding:
-            text = raw_text(value).lower().partition(";")[0].strip("\"' ")
-            entity.encoding = _ENCODINGS.get(text, text)
+            entity.encoding = encoding_of(raw_text(value))
 
 
 def _media_type(declared: str, found: Scan, default: str) -> str:

@@ -31,6 +31,25 @@ _JOINED_GROUPS = 100
 _QUARTET = 4
 
 
+#: A comment (RFC 822 §3.4.3) that holds no other.
+_COMMENT = re.compile(r"\([^()]{0,200}\)")
+#: Transfer encodings as they are also written.
+_ENCODINGS = {
+    "7-bit": "7bit",
+    "8-bit": "8bit",
+    "quoted printable": "quoted-printable",
+    "quoted_printable": "quoted-printable",
+    "qp": "quoted-printable",
+    "base-64": "base64",
+}
+
+
+def encoding_of(value: str) -> str:
+    """Return the encoding that a Content-Transfer-Encoding names, in lower case."""
+    name = _COMMENT.sub("", value).lower().partition(";")[0].strip("\"' ")
+    return _ENCODINGS.get(name, name)
+
+
 def decode_transfer(
     content: bytes, start: int, end: int, encoding: str
 ) -> Iterator[bytes]:
@@ -73,7 +92,7 @@ def _base64(content: bytes, start: int, end: int) -> Iterator[bytes]:
 def _is_prose(content: bytes, start: int, end: int) -> bool:
     """Tell whether text is said to be base64, but evidently is none."""
     first = _FIRST_LINE.match(content, start, end)
-    if first is None or _WHOLE.match(first[1]):
+    if first is None or _WHOLE.match(first[1].rstrip()):
         return False
     sample = content[start : min(start + _SAMPLE, end)]
     return len(sample.translate(None, _BASE64_LINES)) > len(sample) // 20

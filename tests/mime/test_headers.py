@@ -38,6 +38,32 @@ def test_H05_H06_no_identity_from_half_an_address(value: str):
     assert parse_addresses(value).identity is None or value == "a@b,"
 
 
+@pytest.mark.parametrize(
+    ("value", "name"),
+    [
+        ("Ann <@a.example,@b.example:ann@c.example>", "Ann"),
+        ("Ann <<ann@c.example>>", "Ann"),
+        ("ann@c.example (Ann (the) Bee)", "Ann (the) Bee"),
+    ],
+)
+def test_a_name_is_shown_where_the_address_is_odd(value: str, name: str):
+    read = parse_addresses(value)
+    assert [(a.name, a.address) for a in read.addresses] == [(name, "ann@c.example")]
+    assert bool(read.defects) is ("<" in value)
+
+
+@pytest.mark.parametrize("before", ["\ufeff", "\n", "\r\n \t\n", "\ufeff\n  "])
+def test_what_an_editor_put_before_a_mail_is_read_over(before: str):
+    mail = parse(f"{before}From: a@b.example\nSubject: Hi\n\nhello\n".encode())
+    assert (mail.subject, mail.text) == ("Hi", "hello\n")
+    assert "blanks before the header section" in mail.defects
+
+
+@pytest.mark.parametrize("text", ["\nHello: you\n", "\nFrom me to you\n"])
+def test_an_empty_header_section_leaves_the_text_alone(text: str):
+    assert parse(text.encode()).text == text[1:]
+
+
 def test_H07_a_year_of_5000_digits_is_no_date(read: Read):
     assert read(f"Date: Mon, 1 Jan {'9' * 5000} 10:00:00 +0000").date is None
 

@@ -85,6 +85,12 @@ def test_A07_a_malformed_type_is_octet_stream(read: Read, kind: str):
     )
 
 
+@pytest.mark.parametrize("kind", ["'text/plain'", '"text/plain"', "text/plain (a)"])
+def test_a07_a_quoted_type_is_that_type(read: Read, kind: str):
+    mail = read(f"Content-Type: {kind}; charset='utf-8'", body="Köln")
+    assert (mail.text, mail.parts[0].content_type) == ("Köln", "text/plain")
+
+
 def test_A10_equal_names_are_numbered(read: Read):
     part = "--x\nContent-Disposition: attachment; filename=a.txt\n\n1\n"
     mail = read(MIXED, body=part * 3)

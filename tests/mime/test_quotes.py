@@ -77,6 +77,13 @@ def test_answers_between_quotes_are_all_kept():
     assert [kind[0] for kind in kinds(text)] == [*"aqrqrs"]
 
 
+def test_groupwise_draws_arrows_around_its_attribution():
+    line = ">>> Help Desk <help@example.com> 11/23/2026 10:15 AM >>>"
+    assert reply_text(f"Fine.\n\n{line}\nold\n\nolder\n") == "Fine."
+    assert reply_text(f"{line}\n> old\n\nFine.\n") == "Fine."
+    assert reply_text("> code\n>>> print(1 >>> 2) >>>\n\nFine.\n") == "Fine."
+
+
 def test_a_line_that_broke_off_a_quoted_one_is_quoted():
     long = "> " + "word " * 15 + "and"
     assert reply_text(f"Yes.\n\n{long}\nso on it goes.\n> end\n") == "Yes."

@@ -83,6 +83,8 @@ def test_M06_an_encoded_message_is_an_attachment(read: Read):
         ("base64", "aGVsbG8", "hello"),
         ("base64", "aGVs\n\n!!bG8=\n-- \n", "hello"),
         ("base64", "aGVsbA==bw==", "hello"),
+        ("base64", "  aGVs \n\n  bG8= \n", "hello"),
+        ("Base64 (RFC 2045)", "aGVsbG8=", "hello"),
         ("quoted-printable", "h=65llo=\n=", "hello"),
         ("quoted-printable", "hello=ZZ", "hello=ZZ"),
         ("x-uuencode", "begin 644 a\n%:&5L;&\\\n`\nend\n", "hello"),
@@ -226,6 +228,13 @@ def test_M17_declared_charsets_are_readable(
     kind = f"Content-Type: text/plain; charset={charset}"
     body = base64.encodebytes(text.encode(codec))
     assert read(kind, BASE64, body=body).text == text
+
+
+@pytest.mark.parametrize("codec", ["utf-16be", "utf-16le"])
+def test_m17_utf_16_without_a_mark_is_read_by_its_blanks(read: Read, codec: str):
+    kind = "Content-Type: text/plain; charset=utf-16"
+    body = base64.encodebytes("新しい本 Größe\n".encode(codec))
+    assert read(kind, BASE64, body=body).text == "新しい本 Größe\n"
 
 
 def test_M17_vendor_characters_in_iso_2022_jp(read: Read):

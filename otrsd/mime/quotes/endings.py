@@ -11,6 +11,7 @@ from collections.abc import Mapping
 SENT_FROM: Mapping[str, tuple[str, ...]] = {
     "en": (
         "sent from my *",
+        "sent from my *, *smartphone*",
         "sent from an *",
         "sent from a *",
         "sent from *mail*",
@@ -35,6 +36,7 @@ SENT_FROM: Mapping[str, tuple[str, ...]] = {
         "sent on the move",
         "sent on the go*",
         "get outlook for *",
+        "get spark for *",
         "download outlook *",
         "via mobile",
         "via my *phone",

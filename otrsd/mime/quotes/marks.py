@@ -36,6 +36,8 @@ _NAMED = re.compile(
     r"\s+[^\s@]{1,100}@[^\s<>@]{1,100}[>)\]]{0,3}\s?:$"
 )
 _TIMED = re.compile(r"\d{1,2}[:.]\d\d|\b(?:19|20)\d\d\b")
+#: How GroupWise introduces a mail: ``>>> NAME <ADDRESS> DATE >>>``.
+_ARROWED = re.compile(r">>>\s?[^\s>].{1,200}?\d.{0,40}?\s>>>")
 #: A quote sign that was torn off the address in front of it.
 _TORN = re.compile(r">{1,2}\s?[^\s>]{0,12}\s?:")
 
@@ -88,13 +90,15 @@ class Finder:
         page = self._page
         if page.sorts[line] in _MARKS or _may_end(page.texts[line]):
             return True
+        if self.is_arrowed(line):
+            return True
         return line > 0 and page.sorts[line - 1] in _RULED
 
     def _single(self, line: int) -> tuple[int, int, bool, bool] | None:
         sort = self._page.sorts[line]
         if sort in (Sort.ORIGINAL, Sort.FORWARDED):
             return line, line + 1, True, sort is Sort.FORWARDED
-        if sort is Sort.ABOVE:
+        if sort is Sort.ABOVE or self.is_arrowed(line):
             return line, line + 1, False, False
         if (end := self._block(line)) is not None:
             return line, end, True, False
@@ -195,6 +199,20 @@ class Finder:
                 break
             windows.append((start, " ".join(joined.split()).strip("-_* ").casefold()))
         return windows
+
+    def opens(self, line: int) -> bool:
+        """Tell whether a line with a quote sign may end what introduces a quote."""
+        return self.is_arrowed(line) or self.is_torn(line)
+
+    def is_arrowed(self, line: int) -> bool:
+        """Tell whether a line introduces a mail as GroupWise does: ``>>> … >>>``."""
+        page = self._page
+        text = page.texts[line]
+        if not text.startswith(">>>") or not text.endswith(">>>"):
+            return False
+        if line and page.sorts[line - 1] is Sort.QUOTED:
+            return False
+        return len(text) <= LONGEST and _ARROWED.fullmatch(text) is not None
 
     def is_torn(self, line: int) -> bool:
         """Tell whether a quoted line is the end of an attribution: ``>:``."""

@@ -100,7 +100,7 @@ class _Reader:
         if sort is Sort.BLANK:
             self._kinds[line] = self._kinds[line - 1] if line else Kind.REPLY
             return line + 1
-        if sort is Sort.QUOTED and not self._finder.is_torn(line):
+        if sort is Sort.QUOTED and not self._finder.opens(line):
             return self._quote(line)
         mark = self._finder.at(line)
         if mark is not None:
