@@ -1,10 +1,10 @@
 """Counters that many processes write and one reads: what ``/metrics`` adds up.
 
-Each process maps a file of its own, ``<role>.<n>``, and adds to doubles in it: no
-lock, no system call, a microsecond. A process that is killed leaves its file as it
-is; the next one of that role goes on with it, so a sum never falls. A file that
-another process still holds (a reload has both for a while) is left to it, and the
-next ``n`` taken.
+Each process has a file of its own, ``<role>.<n>``, and writes each sum through to it:
+no lock, two microseconds. (Mapped, it would kill the process on a full disk.) A process
+that is killed leaves its file as it is; the next one of that role goes on with it, so a
+sum never falls. A file that another process still holds (a reload has both for a while)
+is left to it, and the next ``n`` taken.
 
 Labels are names that the site's own files bound: queues, rules, plugins, channels.
 Never an address, never a word of a mail.
@@ -13,7 +13,6 @@ Never an address, never a word of a mail.
 from __future__ import annotations
 
 import fcntl
-import mmap
 import os
 import struct
 import threading
@@ -85,10 +84,9 @@ CLASS_NAMES = (*(str(float(each)) for each in CLASSES), ABOVE)
 _PLACE, _NAME = 256, 248
 #: Places of a file; what finds none is counted in the head and shown nowhere.
 _MOST = 2048
-_SIZE = _PLACE * _MOST
 #: The head: what the file is, and how many places are taken, the head among them.
 _MAGIC = b"otrsd-1\0"
-_TAKEN, _LOST = 1, 2
+_HEAD, _DOUBLE = struct.Struct("=8sQ"), struct.Struct("=d")
 _BETWEEN = "\x1f"
 #: Processes of one role at a time: two generations, and one that hangs.
 _TWINS = 8
@@ -98,17 +96,17 @@ class Counters:
     """The counters of one process; by itself it counts for nobody to see."""
 
     def __init__(self, file: int | None = None) -> None:
-        self._map = mmap.mmap(-1 if file is None else file, _SIZE)
-        self._values = memoryview(self._map).cast("d")
-        self._numbers = memoryview(self._map).cast("Q")
+        self._file = file
+        octets = b"" if file is None else os.pread(file, _PLACE * _MOST, 0)
+        if octets[: len(_MAGIC)] != _MAGIC:
+            octets = b""
         self._door = threading.Lock()
         self._places: dict[tuple[str, ...], int] = {}
-        if self._map[: len(_MAGIC)] != _MAGIC:
-            self._numbers[_TAKEN] = 1
-            self._map[: len(_MAGIC)] = _MAGIC
-        self._known = {
-            name: number for number, name in enumerate(_names(self._map), start=1)
-        }
+        self._known = {name: n for n, name in enumerate(_names(octets), start=1)}
+        #: Number of a place → its sum; that of the head takes what finds none.
+        self._sums = {n: _sum(octets, n) for n in self._known.values()} | {0: 0.0}
+        if not octets:
+            self._write(0, _HEAD.pack(_MAGIC, 1).ljust(_PLACE, b"\0"))
 
     @classmethod
     def open(cls, folder: Path, name: str) -> Counters:
@@ -131,7 +129,9 @@ class Counters:
         place = self._places.get(key)
         if place is None:
             place = self._find(key)
-        self._values[place] += by
+        value = self._sums[place] = self._sums[place] + by
+        if place:
+            self._write(place * _PLACE, _DOUBLE.pack(value))
 
     def observe(self, family: Family, *labels: str, seconds: float) -> None:
         """Add one time to a histogram."""
@@ -140,23 +140,28 @@ class Counters:
         self.count(family, *labels, SUM, by=seconds)
 
     def _find(self, key: tuple[str, ...]) -> int:
-        """Return the index of the double for ``key``; take a place for a new one."""
+        """Return the number of the place of ``key``; take one for a new one."""
         name = _BETWEEN.join(key).encode("utf-8", "replace")[:_NAME]
         with self._door:
             number = self._known.get(name, 0) or self._take(name)
-        self._places[key] = number * (_PLACE // 8) if number else _LOST
-        return self._places[key]
+        self._places[key] = number
+        return number
 
     def _take(self, name: bytes) -> int:
-        number = int(self._numbers[_TAKEN])
+        number = len(self._known) + 1
         if number >= _MOST:
             return 0
-        start = number * _PLACE + 8
-        self._map[start : start + len(name)] = name
+        self._write(number * _PLACE, _DOUBLE.pack(0.0) + name.ljust(_NAME, b"\0"))
         # Last: a process that dies before has taken nothing.
-        self._numbers[_TAKEN] = number + 1
-        self._known[name] = number
+        self._write(0, _HEAD.pack(_MAGIC, number + 1))
+        self._known[name], self._sums[number] = number, 0.0
         return number
+
+    def _write(self, at: int, octets: bytes) -> None:
+        """Write through; what finds no room on the disk is not shown."""
+        if self._file is not None:
+            with suppress(OSError):
+                os.pwrite(self._file, octets, at)
 
 
 def read_all(folder: Path) -> Mapping[tuple[str, ...], float]:
@@ -168,14 +173,19 @@ def read_all(folder: Path) -> Mapping[tuple[str, ...], float]:
             continue
         for number, name in enumerate(_names(octets), start=1):
             key = tuple(name.decode("utf-8", "ignore").split(_BETWEEN))
-            (value,) = struct.unpack_from("=d", octets, number * _PLACE)
-            sums[key] = sums.get(key, 0.0) + value
+            sums[key] = sums.get(key, 0.0) + _sum(octets, number)
     return sums
 
 
-def _names(octets: bytes | mmap.mmap) -> list[bytes]:
+def _sum(octets: bytes, number: int) -> float:
+    return float(_DOUBLE.unpack_from(octets, number * _PLACE)[0])
+
+
+def _names(octets: bytes) -> list[bytes]:
     """Return the name of each place that is taken, in order."""
-    (taken,) = struct.unpack_from("=Q", octets, 8 * _TAKEN)
+    if not octets:
+        return []
+    _, taken = _HEAD.unpack_from(octets)
     return [
         bytes(octets[n * _PLACE + 8 : (n + 1) * _PLACE]).rstrip(b"\0")
         for n in range(1, min(taken, _MOST, len(octets) // _PLACE))
@@ -190,6 +200,5 @@ def _locked(path: Path) -> int | None:
     except BlockingIOError:
         os.close(file)
         return None
-    os.truncate(file, _SIZE)
     # The lock lives as long as this descriptor: until the process ends.
     return file

@@ -75,3 +75,9 @@ def test_a_foreign_or_cut_file_is_left_out(tmp_path: Path):
     (tmp_path / "a.0").write_bytes(b"something else")
     (tmp_path / "b.0").write_bytes(b"otrsd-1\0" + b"\xff" * 9)
     assert read_all(tmp_path) == {}
+
+
+def test_p3_a_full_disk_costs_the_figures_and_nothing_else():
+    counters = Counters(os.open("/dev/full", os.O_RDWR))
+    for _ in range(3):
+        counters.count(RULE_MATCHES, "a rule")
