@@ -160,4 +160,5 @@ def _extract(
 
 
 def _bad(source: Path, text: str) -> InputError:
-    return InputError(f"{source} is no whole backup: {text}. Take another one")
+    first = text.partition("\n")[0].rstrip(":")
+    return InputError(f"{source} is no whole backup: {first}. Take another one")

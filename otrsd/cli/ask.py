@@ -53,7 +53,7 @@ class Asked:
         for thing in things if self.dry_run or not self.yes else ():
             say(f"{'would ' if self.dry_run else ''}{verb} {thing}")
         if self.dry_run:
-            tell(f"dry run: nothing was changed ({len(things)} to {verb})")
+            tell(f"dry run: nothing was changed ({len(things)} to {verb.rstrip(':')})")
             return False
         if self.yes:
             self._check_count(verb, len(things))

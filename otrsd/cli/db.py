@@ -22,7 +22,7 @@ def status(site: Site, *, as_json: bool) -> int:
 
     with site.app(schema=False) as app:
         found = schema.status(app.database)
-        url = app.database.url.render_as_string(hide_password=True)
+        url = app.database.shown
     if as_json:
         value = {"url": url, "current": found.current, "newest": found.newest}
         print_json({**value, "known": found.known})

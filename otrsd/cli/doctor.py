@@ -19,6 +19,7 @@ import click
 
 from otrsd.cli.output import print_json, say
 from otrsd.cli.site import Site
+from otrsd.config.problem import has_password
 from otrsd.errors import NotAllowedError, OtrsdError
 
 if TYPE_CHECKING:
@@ -117,7 +118,8 @@ def _ports(app: App) -> Iterator[Check]:
             continue
         place = f"{listener.address}:{listener.port}"
         greeting = _greeting(listener.address, listener.port)
-        good = greeting.startswith("220")
+        # Who may not connect is told so by one that is well.
+        good = greeting.startswith(("220", "550 5.7.1"))
         yield Check(
             name=name,
             level=Level.OK if good else Level.CRITICAL,
@@ -154,6 +156,11 @@ def _files(app: App) -> Check:
     secret += [state / "spool.db", state / "desk.db", *(root / "credentials").glob("*")]
     open_to = [p for p in deciding if _has(p, _WRITABLE_BY_OTHERS)]
     seen = [p for p in secret if _has(p, _SEEN_BY_OTHERS | stat.S_IWGRP)]
+    written = [root / n for n, text in app.config.files.items() if has_password(text)]
+    # A folder that is closed to others closes what is in it.
+    seen += [
+        p for p in written if _has(p, _SEEN_BY_OTHERS) and _has(p.parent, stat.S_IXOTH)
+    ]
     foreign = [p for p in secret[:-1] if _owner(p) not in {None, os.geteuid(), 0}]
     for paths, what, remedy in (
         (seen, "others can read or write {}", "chmod go-rwx {}"),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import shlex
 import sys
 import warnings
 from collections.abc import Mapping, Sequence
@@ -185,7 +186,10 @@ def _refused(error: OSError) -> int:
 
     where = visible(f"{error.filename}: " if error.filename else "")
     click.echo(f"otrsd: {where}the system says: {error.strerror or error}", err=True)
-    click.echo("otrsd: try: df -h, and look where the output goes", err=True)
+    hint = "df -h, and look where the output goes"
+    if isinstance(error, PermissionError) and where:
+        hint = f"namei -l {shlex.quote(visible(str(error.filename)))}"
+    click.echo(f"otrsd: try: {hint}", err=True)
     return 1
 
 

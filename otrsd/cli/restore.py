@@ -8,6 +8,7 @@ the index finds the words again. Where one of these fails, it is said and exit i
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import sqlite3
 import tempfile
@@ -54,11 +55,23 @@ def restore(site: Site, file: Path, folder: Path, *, verify: bool) -> int:
         f"{file}: {rows['ticket']:,} tickets, {rows['article']:,} articles, "
         f"{rows['spool']:,} mails in the spool, of {manifest.at}: all there"
     )
-    if not verify and os.geteuid() == 0:
-        click.echo(f"give it to the daemon's user: chown -R otrsd: {folder / 'var'}")
     if not verify:
-        click.echo(f"start it: otrsd -c {folder} check && otrsd -c {folder} run")
+        click.echo("\n".join(_next_steps(folder)))
     return 0
+
+
+def _next_steps(folder: Path) -> list[str]:
+    named = shlex.quote(str(folder))
+    lines = [f"start it: otrsd -c {named} check && otrsd -c {named} run"]
+    if os.geteuid() == 0:
+        own = " ".join(
+            shlex.quote(str(folder / name))
+            for name in ("var", "credentials")
+            if (folder / name).is_dir()
+        )
+        give = f"chgrp -R otrsd {named} && chown -R otrsd: {own}"
+        lines.insert(0, f"give it to the daemon's user: {give}")
+    return lines
 
 
 def _bring_back(file: Path, folder: Path, site: Site, *, verify: bool) -> Manifest:
@@ -69,8 +82,12 @@ def _bring_back(file: Path, folder: Path, site: Site, *, verify: bool) -> Manife
             f"{folder} is not empty; nothing was written. Name an empty folder: "
             f"otrsd restore {file} DIR"
         )
+    folder.parent.mkdir(parents=True, exist_ok=True)
     before = os.umask(0o077)
-    folder.mkdir(mode=0o751, parents=True, exist_ok=True)
+    if not folder.exists():
+        folder.mkdir()
+        # As `init` makes it: its group reads the site, all may hand mail over.
+        folder.chmod(0o751)
     try:
         with tempfile.TemporaryDirectory(prefix=".restore-", dir=folder) as made:
             manifest = unpack(file, Path(made))
@@ -93,10 +110,18 @@ def _place(unpacked: Path, folder: Path) -> None:
         for path in sorted((unpacked / part).rglob("*")):
             if path.is_file():
                 there = target / path.relative_to(unpacked / part)
-                there.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
+                there.parent.mkdir(parents=True, exist_ok=True)
                 path.rename(there)
-                if part == "site" and "credentials" not in there.parts:
-                    there.chmod(0o640)
+                inside = there.relative_to(folder)
+                if part == "site" and inside.parts[0] != "credentials":
+                    _show_to_group(folder, inside)
+
+
+def _show_to_group(folder: Path, inside: Path) -> None:
+    """Let the daemon, who is another user than root, read what it is to run."""
+    (folder / inside).chmod(0o640)
+    for above in inside.parents[:-1]:
+        (folder / above).chmod(0o750)
 
 
 def _make_whole(
@@ -135,8 +160,8 @@ def _load_dump(database: Database, dump: Path) -> None:
         there = figures.rows(connection)
     if there:
         raise InputError(
-            f"the database {database.url.render_as_string(hide_password=True)} has "
-            "tables already; nothing was loaded. Name an empty one"
+            f"the database {database.shown} has tables already; nothing was loaded. "
+            "Name an empty one"
         )
     server_of(database.dialect).load(database, dump)
 

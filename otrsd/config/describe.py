@@ -226,11 +226,16 @@ def _described(
 
 def _meaning(model: type[BaseModel], key: str, field: FieldInfo) -> str:
     name = next((n for n, f in model.model_fields.items() if f is field), key)
-    return _comments(model).get(name, "")
+    return _plain(_comments(model).get(name, ""))
+
+
+def _plain(text: str) -> str:
+    """Return what a terminal shows: it knows no mark-up."""
+    return text.replace("``", "'")
 
 
 def _doc(model: type[BaseModel]) -> str:
-    return inspect.cleandoc(model.__doc__ or "")
+    return _plain(inspect.cleandoc(model.__doc__ or ""))
 
 
 @cache

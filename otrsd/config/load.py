@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from itertools import takewhile
 from pathlib import Path
 
 from otrsd.config.cross import check_cross
@@ -163,7 +165,9 @@ def _read(path: Path, root: Path, problems: list[Problem]) -> Document | None:
             Problem(
                 file=name,
                 text="there is no such file",
-                suggestion="name it with -c PATH, or make one with 'otrsd init'",
+                suggestion="take the link away, or mend it"
+                if path.is_symlink()
+                else "name it with -c PATH, or make one with 'otrsd init'",
             )
         )
     except OSError as error:
@@ -187,25 +191,50 @@ def _included(top: Node, root: Path, problems: list[Problem]) -> list[Path]:
     """Return the drop-ins that ``include`` names, each once, in order."""
     node = (top.map or {}).get("include")
     if node is None:
-        return _matching(root, _INCLUDE)
+        return _matching(root, _INCLUDE, problems)
     files: dict[Path, None] = {}
     for item in node.list if node.list is not None else (node,):
         if not isinstance(item.value, str) or not item.value:
             problems.append(item.problem("'include' wants names of files"))
             continue
-        found = _matching(root, item.value)
+        found = _matching(root, item.value, problems)
         if not found and not set("*?[") & set(item.value):
             problems.append(item.problem(f"there is no file '{item.value}'"))
         files.update(dict.fromkeys(found))
     return list(files)
 
 
-def _matching(root: Path, pattern: str) -> list[Path]:
+def _matching(root: Path, pattern: str, problems: list[Problem]) -> list[Path]:
     path = Path(pattern)
     base = Path(path.anchor) if path.is_absolute() else root
     relative = path.relative_to(path.anchor) if path.is_absolute() else path
-    found = (file for file in base.glob(str(relative)) if file.is_file())
+    plain = takewhile(lambda part: not set("*?[") & set(part), relative.parts[:-1])
+    folder = base.joinpath(*plain)
+    if reason := _kept_out(folder):
+        name = folder.relative_to(root) if root in folder.parents else folder
+        problems.append(
+            Problem(
+                file=str(name),
+                text=f"can't be read: {reason}",
+                suggestion="make it a folder that the daemon's group can read",
+            )
+        )
+        return []
+    # A link to nothing is no absent file: whoever made it wants it to be read.
+    found = (f for f in base.glob(str(relative)) if f.is_file() or f.is_symlink())
     return sorted(file for file in found if not file.name.startswith("."))
+
+
+def _kept_out(folder: Path) -> str:
+    """Return why a folder that is there can't be read; ``glob`` would find it empty."""
+    try:
+        with os.scandir(folder):
+            os.stat(f"{folder}/.")  # noqa: PTH116 - Path would take the dot away
+    except FileNotFoundError:
+        return ""
+    except OSError as error:
+        return error.strerror or str(error)
+    return ""
 
 
 def _merge(documents: list[Document], problems: list[Problem]) -> dict[str, Node]:

@@ -293,7 +293,7 @@ class Config(Model):
     queues: Mapping[str, Queue] = {}
     #: Mailboxes elsewhere, by name.
     fetch: Mapping[str, FetchAccount] = {}
-    #: ``None``: nothing is sent, what is owed waits.
+    #: The smarthost; absent: nothing is sent, what is owed waits.
     send: Send | None = None
     #: Template name → located raw value.
     templates: Mapping[str, Node] = {}

@@ -88,13 +88,17 @@ _HIDDEN_KEYS = (
     r"|(?:[\w-]*[_-])?(?:pass|pwd|key|pin)"
 )
 _IS_SECRET = re.compile(_HIDDEN_KEYS, re.IGNORECASE)
-#: In a line of a file: a key, and its value.
+#: In a line of a file: a key, and its value; ``$credential`` names, and hides none.
 _SECRET = re.compile(
-    rf"((?<![\w-])(?:{_HIDDEN_KEYS})[\"']?\s*:\s*)"
+    rf"((?<![\w$-])(?:{_HIDDEN_KEYS})[\"']?\s*:\s*)"
     r"(\"[^\"]*\"?|'[^']*'?|[^\s,{}][^,{}]*)",
     re.IGNORECASE,
 )
 _URL_PASSWORD = re.compile(r"(?<=://)([^/@\s:]*:)([^\s]*)(?=@)")
+#: The same as an argument of the URL: ``postgresql://host/desk?password=…``.
+_URL_ARGUMENT = re.compile(
+    rf"((?<=[?&])(?:{_HIDDEN_KEYS})=)([^&#\s\"']*)", re.IGNORECASE
+)
 
 
 def is_secret(name: str) -> bool:
@@ -104,7 +108,13 @@ def is_secret(name: str) -> bool:
 
 def without_passwords(text: str) -> str:
     """Return ``text`` with the password of each URL in it hidden."""
+    text = _URL_ARGUMENT.sub(rf"\1{HIDDEN}", text)
     return _URL_PASSWORD.sub(rf"\1{HIDDEN}", text)
+
+
+def has_password(redacted: str) -> bool:
+    """Tell whether a password stands in a file whose text was made fit to be stored."""
+    return any(found[2] == f'"{HIDDEN}"' for found in _SECRET.finditer(redacted))
 
 
 class LocatedError(ConfigError):
@@ -141,7 +151,7 @@ def _excerpt(text: str, line: int, column: int, width: int) -> str:
     if not text.strip():
         return ""
     # As long as it was, so that the caret stays under its place.
-    for pattern in (_SECRET, _URL_PASSWORD):
+    for pattern in (_SECRET, _URL_PASSWORD, _URL_ARGUMENT):
         text = pattern.sub(lambda found: found[1] + "*" * len(found[2]), text)
     # A long line is cut so that the place itself is seen.
     start = max(0, column - 1 - _SHOWN // 2) if len(text) > _SHOWN else 0

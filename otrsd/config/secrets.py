@@ -64,7 +64,7 @@ def _outside(
     elif form == "$env":
         value = _from_environ(members[form], environ, problems)
     elif form == "$file":
-        value = _from_file(members[form], root / members[form].text, problems)
+        value = _from_file(members[form], root / members[form].text, root, problems)
     else:
         value = _from_credential(members[form], environ, root, problems)
     # The text member stays empty: it is what messages print.
@@ -95,15 +95,23 @@ def _from_credential(
     path = Path(loaded, name) if loaded else None
     if path is None or not path.is_file():
         path = root / "credentials" / name
-    return _from_file(node, path, problems)
+    return _from_file(node, path, root, problems)
 
 
-def _from_file(node: Node, path: Path, problems: list[Problem]) -> str:
+def _from_file(node: Node, path: Path, root: Path, problems: list[Problem]) -> str:
+    name = path.relative_to(root) if path.is_relative_to(root) else path
+    text = ""
     try:
         with path.open("rb") as file:
-            return file.read(_MAX_OCTETS).decode().strip("\r\n")
+            text = file.read(_MAX_OCTETS).decode().strip("\r\n")
     except OSError as error:
-        problems.append(node.problem(f"can't read the secret: {error.strerror}"))
+        why, hint = f"can't read the secret {name}: {error.strerror}", "put it there"
+        if isinstance(error, PermissionError):
+            hint = "give it to the daemon's user"
     except ValueError:
-        problems.append(node.problem("the secret is not UTF-8 text"))
-    return ""
+        why, hint = f"the secret {name} is not UTF-8 text", ""
+    else:
+        why, hint = "" if text else f"the secret {name} is empty", "put it there"
+    if why:
+        problems.append(node.problem(why, hint))
+    return text

@@ -124,10 +124,26 @@ def _of_desk(app: App) -> Iterator[Metric]:
         owed = figures.owed(connection)
         sent = outgoing.figures(connection)
         lag = index_todo.lag(connection)
+        closed = figures.closed(connection)
+        oldest = figures.oldest_active(connection)
     counts = GaugeMetricFamily("otrsd_tickets", "Tickets.", labels=["queue", "state"])
     for labels, count in tickets.items():
         counts.add_metric(list(labels), count)
     yield counts
+    ended = CounterMetricFamily(
+        "otrsd_tickets_closed", "Tickets that were closed.", labels=["queue"]
+    )
+    for queue, times in sorted(closed.items()):
+        ended.add_metric([queue], times)
+    yield ended
+    ages = GaugeMetricFamily(
+        "otrsd_ticket_oldest_open_seconds",
+        "Age of the oldest ticket that somebody has to work on.",
+        labels=["queue"],
+    )
+    for queue, opened in sorted(oldest.items()):
+        ages.add_metric([queue], (app.clock.now() - opened).total_seconds())
+    yield ages
     yield _one("otrsd_outgoing_queue", "Mails and events still owed.", owed)
     results = CounterMetricFamily(
         "otrsd_outgoing", "Mails of ours, by what became of them.", labels=["result"]

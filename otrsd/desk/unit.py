@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -24,8 +25,17 @@ from typing import Any
 from otrsd.clock import Clock
 from otrsd.desk.numbers import Numbers
 from otrsd.model.event import Event
-from otrsd.model.ticket import Ticket
-from otrsd.store import history, index_todo, ledger, locks, outbox, tickets, traces
+from otrsd.model.ticket import INACTIVE, STATES, Ticket
+from otrsd.store import (
+    figures,
+    history,
+    index_todo,
+    ledger,
+    locks,
+    outbox,
+    tickets,
+    traces,
+)
 from otrsd.store.engine import Connection, Database
 from otrsd.store.history import Change, Seal
 from otrsd.store.text import ADDRESS, NAME, storable
@@ -176,6 +186,7 @@ class Unit:
         for act in self._once_numbered:
             act()
         self.flush()
+        self._count_closed()
         if self._todo:
             index_todo.add(connection, self._todo, self.at)
         if self._extracts and self._desk.reads_attachments:
@@ -194,6 +205,12 @@ class Unit:
             for n, ticket_id in enumerate(self._unnumbered)
         }
         tickets.set_numbers(self.connection, self.numbers)
+
+    def _count_closed(self) -> None:
+        """Add to the counters of tickets on which nobody has to work any more."""
+        closed = Counter(each.queue for each in self._changes if _closes(each))
+        for queue, times in sorted(closed.items()):
+            locks.count_up(self.connection, figures.closed_in(queue), times)
 
     def _chain(self) -> None:
         if not self._changes:
@@ -230,3 +247,11 @@ class Unit:
             text = json.dumps(asdict(event), default=str, ensure_ascii=False)
             payloads.append(storable(text))
         outbox.add(self.connection, "event", self._desk.observers, payloads, self.at)
+
+
+def _closes(change: Change) -> bool:
+    """Tell whether a change makes a ticket inactive, or opens one that is."""
+    if change.type not in {"StateUpdate", "NewTicket"}:
+        return False
+    was = STATES.get(str(change.data.get("old", "")))
+    return STATES.get(change.state) in INACTIVE and was not in INACTIVE

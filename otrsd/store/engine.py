@@ -25,6 +25,7 @@ from sqlalchemy import event, exc
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.pool import NullPool, QueuePool
 
+from otrsd.config.problem import without_passwords
 from otrsd.errors import ConfigError, DatabaseAwayError
 
 __all__ = ["Connection", "Database", "is_away", "is_contended"]
@@ -138,15 +139,19 @@ class Database:
         finally:
             os.close(door)
 
+    @property
+    def shown(self) -> str:
+        """The URL as a message may have it: without its passwords."""
+        return without_passwords(self.url.render_as_string(hide_password=True))
+
     @contextmanager
     def _errors(self) -> Iterator[None]:
         try:
             yield
         except exc.DBAPIError as error:
             if is_away(error):
-                where = self.url.render_as_string(hide_password=True)
                 raise DatabaseAwayError(
-                    f"the database {where} does not answer: {error.orig}"
+                    f"the database {self.shown} does not answer: {error.orig}"
                 ) from error
             raise
 

@@ -11,8 +11,13 @@ from datetime import UTC, datetime
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from otrsd.model.ticket import INACTIVE
+from otrsd.store import locks
 from otrsd.store.tables import history, metadata, outbox, ticket
 
+_CLOSED = "closed/"
+#: What the column holds; of two longer names one counter is made.
+_COUNTER_NAME = 64
 #: How far back a probe's ticket is looked for.
 _RECENT = 1000
 #: How each kind of server tells the seconds since 1970.
@@ -42,6 +47,26 @@ def tickets_by_state(connection: Connection) -> Mapping[tuple[str, str], int]:
     both = (ticket.c.queue, ticket.c.state)
     rows = connection.execute(sa.select(*both, sa.func.count()).group_by(*both))
     return {(row[0], row[1]): row[2] for row in rows}
+
+
+def closed_in(queue: str) -> str:
+    """Return the name of the counter of what was closed in a queue."""
+    return f"{_CLOSED}{queue}"[:_COUNTER_NAME]
+
+
+def closed(connection: Connection) -> Mapping[str, int]:
+    """Return how often a ticket was closed so far, by queue; never falls."""
+    return locks.counted(connection, _CLOSED)
+
+
+def oldest_active(connection: Connection) -> Mapping[str, datetime]:
+    """Return when the oldest ticket was opened that somebody has to work on."""
+    rows = connection.execute(
+        sa.select(ticket.c.queue, sa.func.min(ticket.c.created_at))
+        .where(ticket.c.state_type.not_in([kind.value for kind in INACTIVE]))
+        .group_by(ticket.c.queue)
+    )
+    return {row[0]: row[1] for row in rows}
 
 
 def owed(connection: Connection) -> int:

@@ -66,6 +66,7 @@ def test_get_one_value_and_a_branch(otrsd: Callable[..., Any], site: Any) -> Non
         ("queues.support.address", "Addresses whose mail lands here"),
         ("trash.keep", "default  30d"),
         ("rules", "What a mail is about"),
+        ("listen.smtp.allow", "where 'address' is not loopback"),
         ("", "site, listen, queues"),
     ],
 )

@@ -236,6 +236,8 @@ def test_another_user_may_not(site: Site, number: str, otrsd: Otrsd):
 def test_D14_merge_closes_one_and_shows_both_as_one(
     otrsd: Otrsd, site: Site, number: str, other: str
 ):
+    tried = otrsd("ticket", "merge", number, other, "--dry-run")
+    assert f"nothing was changed (1 to merge into {other})" in tried.err
     ran = otrsd("ticket", "merge", number, other)
     assert (ran.code, ran.out) == (0, f"{number}: merged into {other}\n")
     assert ticket(site, number).state == "merged"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -127,3 +128,39 @@ def test_the_repository_s_own_site_has_no_problem() -> None:
     config = good(examine(ROOT / "otrsd.yaml", {}))
     assert compile_rules(config.rules, queues=config.queues).problems == ()
     assert "domains::robots" in config.queues
+
+
+def test_a_link_to_nothing_is_no_empty_file(site: Site, tmp_path: Path) -> None:
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config/10-queues.yaml").symlink_to("/nonexistent")
+    (problem,) = site("").problems
+    assert problem.render() == (
+        "config/10-queues.yaml: error: there is no such file"
+        " - take the link away, or mend it"
+    )
+
+
+@pytest.mark.parametrize("mode", [0o000, 0o600, 0o400])
+@pytest.mark.skipif(os.geteuid() == 0, reason="root can read everything")
+def test_a_folder_that_nobody_may_read_is_no_empty_one(
+    tmp_path: Path, mode: int
+) -> None:
+    (tmp_path / "otrsd.yaml").touch()
+    (tmp_path / "config").mkdir(mode)
+    (problem,) = examine(tmp_path / "otrsd.yaml", {}).problems
+    assert "config: error: can't be read: Permission denied" in problem.render()
+
+
+def test_a_folder_that_is_none_is_no_empty_one(tmp_path: Path) -> None:
+    (tmp_path / "otrsd.yaml").touch()
+    (tmp_path / "config").symlink_to("config")
+    (problem,) = examine(tmp_path / "otrsd.yaml", {}).problems
+    assert "config: error: can't be read: Too many" in problem.render()
+
+
+@pytest.mark.parametrize("name", ["none.pem", "otrsd.yaml"])
+def test_certificates_must_be_there(site: Site, name: str) -> None:
+    send = f"send: {{host: h, ca_file: {name}}}"
+    (problem,) = site(f"queues: {{a: {{address: a@example.com}}}}\n{send}").problems
+    assert name in problem.text
+    assert problem.line == 2

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from otrsd.config.load import Examined, Source, recall
+from otrsd.config.problem import without_passwords
 from otrsd.config.redact import redacted
 from otrsd.language.rules import compile_rules
 
@@ -83,3 +84,11 @@ def test_g08_a_line_with_a_url_shows_no_password(site: Callable[..., Examined]) 
 
 def snapshot(text: str) -> str:
     return json.dumps({"f.yaml": redacted(Source(name="f.yaml", text=text))})
+
+
+def test_g08_nor_does_an_argument_of_a_url(site: Callable[..., Examined]) -> None:
+    (problem,) = site("site: {database: 'postgrs://h/db?password=CANARY'}").problems
+    assert "CANARY" not in problem.render()
+    assert without_passwords("pg://h/db?a=b&password=CANARY") == (
+        "pg://h/db?a=b&password=***"
+    )

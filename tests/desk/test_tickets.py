@@ -10,7 +10,7 @@ from otrsd.errors import ConflictError, InputError
 from otrsd.model.article import ArticleKind, SenderType
 from otrsd.model.changes import Changes
 from otrsd.model.ticket import Ticket
-from otrsd.store import history
+from otrsd.store import figures, history
 from otrsd.store.engine import Database
 
 WHO = Who(actor="anna@example.org", cause="mail")
@@ -153,3 +153,23 @@ def test_H10_a_new_title_is_owed_to_the_index(desk: Desk, database: Database):
         tickets.change(unit, ticket, Changes(title="Printer is fine again"), WHO)
     with database.read() as connection:
         assert len(index_todo.owed(connection, limit=9)) == 1
+
+
+def test_what_is_closed_is_counted_once_each_time(desk: Desk, database: Database):
+    ticket, shut = opened(desk), opened(desk, state="closed successful")
+    for state in ("closed successful", "closed unsuccessful", "open", "removed"):
+        with desk.unit() as unit:
+            found = unit.ticket(ticket.id)
+            assert found is not None
+            tickets.change(unit, found, Changes(state=state), WHO)
+    with database.read() as connection:
+        assert figures.closed(connection) == {shut.queue: 3}
+
+
+def test_the_oldest_ticket_that_is_open_is_known_by_queue(
+    desk: Desk, database: Database
+):
+    opened(desk, state="closed successful")
+    ticket = opened(desk)
+    with database.read() as connection:
+        assert figures.oldest_active(connection) == {"support": ticket.created_at}

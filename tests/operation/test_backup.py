@@ -54,6 +54,9 @@ def test_backup_and_restore_give_the_same_site(filled: Any, tmp_path: Path) -> N
     assert hits(filled, there) == before
     assert filled.otrsd("-c", str(there), "check", here=False).returncode == 0
     assert stat.S_IMODE((there / "var/keys/history.key").stat().st_mode) == 0o600
+    # The daemon is in the group of these, and another user than who restores them.
+    modes = [stat.S_IMODE((there / n).stat().st_mode) for n in (".", "config")]
+    assert modes == [0o751, 0o750]
 
 
 def test_restored_site_takes_up_its_work(filled: Any, tmp_path: Path) -> None:
@@ -135,6 +138,7 @@ def test_damaged_backup_is_refused(filled: Any, tmp_path: Path, damage: str) -> 
     refused = filled.otrsd("restore", str(bad), str(tmp_path / "there"), here=False)
     assert refused.returncode == 1
     assert "is no whole backup" in refused.stderr
+    assert refused.stderr.count("\n") == 1
     assert not (tmp_path / "out").exists()
 
 

@@ -92,6 +92,15 @@ def test_doctor_of_a_site_that_is_well(site: Any) -> None:
     assert re.match(r"OTRSD OK - \d+ checks \| .*spool_waiting=0 ", nagios.stdout)
 
 
+def test_doctor_takes_no_closed_listener_for_a_dead_one(site: Any) -> None:
+    file = site.folder / "otrsd.yaml"
+    smtp = "smtp: {address: 127.0.0.1, "
+    file.write_text(file.read_text().replace(smtp, f"{smtp}allow: 10.99.0.0/16, "))
+    site.start()
+    found = site.otrsd("doctor", "--nagios")
+    assert found.returncode == 0, found.stdout
+
+
 def test_doctor_names_what_is_wrong_and_what_to_do(site: Any) -> None:
     (site.folder / "otrsd.yaml").chmod(0o666)
     found = site.otrsd("doctor", "--json")
@@ -101,6 +110,23 @@ def test_doctor_names_what_is_wrong_and_what_to_do(site: Any) -> None:
     assert by_name["files"]["remedy"].startswith("chmod go-w")
     assert all(c["remedy"] for c in by_name.values() if c["level"] != "ok")
     assert site.otrsd("doctor", "--nagios").returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("password", "mode", "level"),
+    [("sesame", 0o644, "warning"), ("sesame", 0o640, "ok"), ("{$env: P}", 0o644, "ok")],
+)
+def test_doctor_names_a_password_that_others_can_read(
+    site: Any, password: str, mode: int, level: str
+) -> None:
+    file = site.folder / "config/30-send.yaml"
+    file.write_text(f"send: {{host: h, username: u, password: {password}}}\n")
+    file.chmod(mode)
+    file.parent.chmod(0o755)
+    found = json.loads(site.otrsd("doctor", "--json", P="sesame").stdout)
+    (check,) = (check for check in found if check["name"] == "files")
+    assert check["level"] == level
+    assert (str(file) in check["text"]) == (level != "ok")
 
 
 def test_doctor_of_a_broken_configuration(site: Any) -> None:

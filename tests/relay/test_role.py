@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import shutil
+
 import pytest
 
 from otrsd.daemon.roles import Wanted
 from otrsd.daemon.runs import roles_of
 from otrsd.testing import SITE, Site
+from tests.relay.conftest import Certificates
 
 SEND = "send: {host: mail.example.com, username: otrsd, password: sesame}\n"
 
@@ -24,7 +27,10 @@ def test_the_password_is_in_no_repr(otrsd_app: Site):
     assert "sesame" not in f"{app.config!r} {app.smarthost()!r} {app.letterhead()!r}"
 
 
-def test_the_smarthost_is_what_the_files_say(otrsd_app: Site):
+def test_the_smarthost_is_what_the_files_say(
+    otrsd_app: Site, certificates: Certificates
+):
+    shutil.copy(certificates.ca_file, otrsd_app.root / "ca.pem")
     otrsd_app.configure(SITE + SEND.replace("}", ", ca_file: ca.pem}"))
     smarthost = otrsd_app.app.smarthost()
     assert smarthost is not None
