@@ -24,6 +24,8 @@ _WORD = re.compile(
 _PARAMETER = re.compile(
     r';\s*([^\s=;"]{1,60})\s*=\s*(?:"((?:[^"\\]|\\.)*)"?|([^;]*))', re.DOTALL
 )
+#: Where a semicolon is missing: ``attachment filename=a``, or the value itself.
+_UNPARTED = re.compile(r"\A(?:([^\s=\"]{1,200})\s+)?(?=[\w*-]{1,60}\s{0,9}=)")
 _NO_DIGIT = re.compile("[^A-Za-z0-9+/=]")
 _QUOTED_PAIR = re.compile(r'\\(["\\])')
 _SECTION = re.compile(r"([^*]+)\*(?:([0-9]{1,3})(\*?))?\Z")
@@ -114,6 +116,9 @@ def parameters(text: str) -> tuple[str, dict[str, str]]:
     equal names wins.
     """
     value, semicolon, _ = text.partition(";")
+    if "=" in value:
+        text = _UNPARTED.sub(r"\1;", text, count=1)
+        value, semicolon, _ = text.partition(";")
     found: dict[str, str] = {}
     if not semicolon:
         return value.strip(), found

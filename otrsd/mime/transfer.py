@@ -24,6 +24,8 @@ _FIRST_LINE = re.compile(rb"\s*([^\r\n]*)")
 _SAMPLE = 1000
 _FOOTER = re.compile(rb"=(?:[ \t]+[^\s=]|[A-Za-z0-9+/=\s]{0,80}[^A-Za-z0-9+/=\s])")
 _HALF_ESCAPE = re.compile(rb"=[0-9A-Fa-f]?\Z")
+#: A soft line break with blanks behind it, which count for nothing (RFC 2045 §6.7).
+_SOFT_BREAK = re.compile(rb"=[ \t]++(?=\r?\n)")
 _UU_BEGIN = re.compile(rb"(?m)^begin [0-7]{3,4} [^\n]*\n")
 #: Encoded groups that are padded in mid-stream (joined base64 texts) are decoded
 #: one by one, so many times in a chunk; beyond that it is junk and read as one.
@@ -123,7 +125,7 @@ def _quoted_printable(content: bytes, start: int, end: int) -> Iterator[bytes]:
             line = content.rfind(b"\n", at, stop) + 1
             cut = _HALF_ESCAPE.search(content, max(at, stop - 2), stop)
             stop = line or (cut.start() if cut and cut.start() > at else stop)
-        yield binascii.a2b_qp(content[at:stop])
+        yield binascii.a2b_qp(_SOFT_BREAK.sub(b"=", content[at:stop]))
         at = stop
 
 

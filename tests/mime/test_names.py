@@ -91,6 +91,15 @@ def test_a07_a_quoted_type_is_that_type(read: Read, kind: str):
     assert (mail.text, mail.parts[0].content_type) == ("Köln", "text/plain")
 
 
+@pytest.mark.parametrize(
+    "value",
+    ['attachment filename="a.txt"', "filename = a.txt", "inline filename*=''a.txt"],
+)
+def test_a05_a_name_is_found_without_the_semicolon_before_it(read: Read, value: str):
+    mail = read("Content-Type: application/x", f"Content-Disposition: {value}")
+    assert mail.parts[0].filename == "a.txt"
+
+
 def test_A10_equal_names_are_numbered(read: Read):
     part = "--x\nContent-Disposition: attachment; filename=a.txt\n\n1\n"
     mail = read(MIXED, body=part * 3)

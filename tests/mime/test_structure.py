@@ -87,6 +87,7 @@ def test_M06_an_encoded_message_is_an_attachment(read: Read):
         ("Base64 (RFC 2045)", "aGVsbG8=", "hello"),
         ("quoted-printable", "h=65llo=\n=", "hello"),
         ("quoted-printable", "hello=ZZ", "hello=ZZ"),
+        ("quoted-printable", "hel= \t\nlo", "hello"),
         ("x-uuencode", "begin 644 a\n%:&5L;&\\\n`\nend\n", "hello"),
         ("no-such", "hello", "hello"),
     ],
