@@ -173,6 +173,8 @@ def _mapping(size: int, path: Path | None) -> mmap.mmap:
     )
     try:
         os.ftruncate(descriptor, size)
+        # Else the first write to it on a full disk would kill the process.
+        os.posix_fallocate(descriptor, 0, size)
         return mmap.mmap(descriptor, size)
     finally:
         os.close(descriptor)
