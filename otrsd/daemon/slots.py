@@ -172,9 +172,9 @@ def _mapping(size: int, path: Path | None) -> mmap.mmap:
         path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600
     )
     try:
-        os.ftruncate(descriptor, size)
-        # Else the first write to it on a full disk would kill the process.
-        os.posix_fallocate(descriptor, 0, size)
+        # Written, not cut to size: on a full disk the first write to a hole of a
+        # mapped file would kill the process.
+        os.write(descriptor, bytes(size))
         return mmap.mmap(descriptor, size)
     finally:
         os.close(descriptor)
