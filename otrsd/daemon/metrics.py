@@ -102,14 +102,17 @@ def _of_spool(app: App) -> Iterator[Metric]:
     messages = GaugeMetricFamily(
         "otrsd_spool_messages", "Mails in the spool.", labels=["state"]
     )
-    for state, count in app.spool.counts().items():
+    messages_of = app.spool.counts()
+    for state, count in messages_of.items():
         messages.add_metric([state.value], count)
     yield messages
-    yield _one(
-        "otrsd_spool_oldest_seconds",
-        "Age of the oldest mail that waits.",
-        app.spool.oldest_seconds,
+    ages = GaugeMetricFamily(
+        "otrsd_spool_oldest_seconds", "Age of the oldest mail.", labels=["state"]
     )
+    oldest = app.spool.oldest_by_state()
+    for state in messages_of:
+        ages.add_metric([state.value], oldest.get(state, 0.0))
+    yield ages
     failing = GaugeMetricFamily(
         "otrsd_plugin_failures_in_a_row", "Failed calls at last.", labels=["plugin"]
     )

@@ -83,13 +83,13 @@ def counts(connection: sqlite3.Connection) -> Mapping[State, int]:
     return {state: found.get(state.value, 0) for state in State}
 
 
-def oldest(connection: sqlite3.Connection) -> float | None:
-    """Return when the oldest mail that waits for us was received (Unix seconds)."""
-    row = connection.execute(
-        "SELECT received_at FROM spool WHERE seq ="
-        " (SELECT min(seq) FROM spool WHERE state <> 'held')"
-    ).fetchone()
-    return None if row is None else float(row[0])
+def oldest(connection: sqlite3.Connection) -> Mapping[State, float]:
+    """Return when the oldest mail of each state was received (Unix seconds)."""
+    # SQLite takes the other columns from the row that has the minimum.
+    rows = connection.execute(
+        "SELECT state, received_at, min(seq) FROM spool GROUP BY state"
+    )
+    return {State(state): float(received) for state, received, _ in rows}
 
 
 def _at_rest(connection: sqlite3.Connection, spool_id: str) -> Entry:

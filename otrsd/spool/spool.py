@@ -220,11 +220,15 @@ class Spool:
     @property
     def oldest_seconds(self) -> float:
         """Return the age of the oldest mail that is not held; 0 if there is none."""
+        ages = self.oldest_by_state()
+        return max((age for s, age in ages.items() if s is not State.HELD), default=0.0)
+
+    def oldest_by_state(self) -> Mapping[State, float]:
+        """Return the age in seconds of the oldest mail of each state there is."""
         with self._file.read() as connection:
             oldest = entries.oldest(connection)
-        if oldest is None:
-            return 0.0
-        return max(0.0, self._clock.now().timestamp() - oldest)
+        now = self._clock.now().timestamp()
+        return {state: max(0.0, now - at) for state, at in oldest.items()}
 
     # Failing plugins.
 

@@ -193,3 +193,4 @@ def test_the_oldest_mail_tells_its_age(
     assert spool.oldest_seconds == 90
     spool.hold(claim()[0], "held mails wait for a person")
     assert spool.oldest_seconds == 0
+    assert spool.oldest_by_state() == {State.ACTIVE: 0, State.HELD: 90}
