@@ -14,6 +14,9 @@ from otrsd.errors import SpoolFullError
 from tests.channels.conftest import Reach
 from tests.channels.fetching import DELETING, WAYS, cutting, mails, once
 
+#: Left out by the quick round: servers, processes and waits.
+pytestmark = pytest.mark.slow
+
 MIB = 1024 * 1024
 
 # What every way does.

@@ -15,6 +15,9 @@ from otrsd.errors import TemporaryError
 from tests.channels.conftest import Reach
 from tests.channels.fetching import hanging, mails, once
 
+#: Left out by the quick round: servers, processes and waits.
+pytestmark = pytest.mark.slow
+
 MIB = 1024 * 1024
 
 # P01: limits.

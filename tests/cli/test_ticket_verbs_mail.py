@@ -20,6 +20,9 @@ from otrsd.testing import Site
 from tests.cli.conftest import CONFIG, MakeMail, Otrsd
 from tests.smarthosts import AnyPort
 
+#: Left out by the quick round: servers, processes and waits.
+pytestmark = pytest.mark.slow
+
 FIRST = "<1@customer.example>"
 TOKEN = re.compile(r"<otrsd\.\d+\.\w+@example\.com>")
 

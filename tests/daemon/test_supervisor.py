@@ -14,6 +14,9 @@ import pytest
 from otrsd.daemon import status
 from otrsd.daemon.reload import read
 
+#: Left out by the quick round: servers, processes and waits.
+pytestmark = pytest.mark.slow
+
 Start = Callable[..., Any]
 Gone = Callable[[int], bool]
 

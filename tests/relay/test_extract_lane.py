@@ -29,6 +29,9 @@ from otrsd.testing import SITE, Site
 from tests.mime.test_attachments import pdf
 from tests.relay.conftest import Quiet
 
+#: Left out by the quick round: servers, processes and waits.
+pytestmark = pytest.mark.slow
+
 
 def mail(*files: tuple[str, str, bytes]) -> bytes:
     """A mail with these attachments (name, type, octets)."""

@@ -20,6 +20,9 @@ from otrsd.search.whoosh import WhooshIndex
 from otrsd.store import schema
 from otrsd.store.engine import Database
 
+#: Left out by the quick round: servers, processes and waits.
+pytestmark = pytest.mark.slow
+
 FILES = ["*.trm", "*.pst", "*article.col", "*ticket.col", "_MAIN_*.toc", "otrsd.json"]
 
 
