@@ -266,14 +266,7 @@ def test_S21_gone_before_the_354_stores_nothing(visit: Visit):
 
 def test_S21_gone_after_the_final_dot_stores_once(visit: Visit):
     async def story(house: House) -> None:
-        house.kept.hold = asyncio.Event()
-        client = await house.connect()
-        sending = asyncio.ensure_future(client.mail(MAIL))
-        await house.kept.entered.wait()
-        client.reset()
-        await asyncio.wait([sending])
-        sending.exception()
-        house.kept.hold.set()
+        await gone_during_the_commit(house)
         await no_session_left(house)
         assert len(house.kept.mails) == 1
 
@@ -290,6 +283,18 @@ def test_S21_a_half_closed_client_still_gets_its_reply(visit: Visit):
         assert (await client.rest()) == "250 2.0.0 ID1\r\n"
 
     visit(story)
+
+
+async def gone_during_the_commit(house: House) -> None:
+    """Send a mail, and be gone before its reply; the commit ends afterwards."""
+    house.kept.hold = asyncio.Event()
+    client = await house.connect()
+    sending = asyncio.ensure_future(client.mail(MAIL))
+    await house.kept.entered.wait()
+    client.reset()
+    await asyncio.wait([sending])
+    sending.exception()
+    house.kept.hold.set()
 
 
 async def no_session_left(house: House) -> None:
@@ -315,14 +320,7 @@ def test_S22_who_gives_up_during_the_commit_may_come_again(
     visit: Visit,
 ):
     async def story(house: House) -> None:
-        house.kept.hold = asyncio.Event()
-        client = await house.connect()
-        sending = asyncio.ensure_future(client.mail(MAIL))
-        await house.kept.entered.wait()
-        client.reset()
-        await asyncio.wait([sending])
-        sending.exception()
-        house.kept.hold.set()
+        await gone_during_the_commit(house)
         again = await house.connect(peer=LOCAL)
         assert (await again.mail(MAIL)).startswith("250 2.0.0 ID2")
         assert len(house.kept.mails) == 2

@@ -18,6 +18,7 @@ from otrsd.relay.mail_lane import MailLane
 from otrsd.relay.submission import submit
 from otrsd.testing import Site
 from tests.cli.conftest import CONFIG, MakeMail, Otrsd
+from tests.controls import Quiet
 from tests.smarthosts import AnyPort
 
 #: Left out by the quick round: servers, processes and waits.
@@ -44,27 +45,6 @@ class Sink:
         (envelope,) = self.taken
         assert isinstance(envelope.content, bytes)
         return parse(envelope.content)
-
-
-class Quiet:
-    """A Control that nobody asks to stop."""
-
-    name = "mail"
-
-    def fileno(self) -> int:
-        return -1
-
-    def stopping(self) -> bool:
-        return False
-
-    def wait(self, seconds: float) -> bool:
-        return False
-
-    def ready(self) -> None:
-        return None
-
-    def note(self, work: object) -> None:
-        return None
 
 
 @pytest.fixture
@@ -102,7 +82,7 @@ def relay(site: Site) -> Callable[[], None]:
         lane = MailLane(
             desk=site.app.desk(),
             submit=partial(submit, smarthost),
-            control=Quiet(),
+            control=Quiet(name="mail"),
             log=structlog.get_logger(),
         )
         while lane.turn():

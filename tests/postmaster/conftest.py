@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,7 +13,6 @@ import structlog
 from otrsd.clock import FakeClock
 from otrsd.config.load import load as load_config
 from otrsd.config.routes import Routes
-from otrsd.control import Work
 from otrsd.desk.unit import Desk
 from otrsd.hooks import Hooks, load_plugins
 from otrsd.ids import RANDOM_OCTETS, new_id
@@ -27,6 +25,7 @@ from otrsd.postmaster.worker import Worker
 from otrsd.spool import Arrival, Spool
 from otrsd.store import articles, tickets
 from otrsd.store.tables import ticket
+from tests.controls import Quiet
 
 SITE = """
 queues:
@@ -47,30 +46,6 @@ rules:
     when: {subject: invoice}
     then: {queue: junk, priority: high}
 """
-
-
-@dataclass
-class Quiet:
-    """A Control that nobody asks to stop."""
-
-    name: str = "postmaster-1"
-    notes: list[Work] = field(default_factory=list)
-    stop: threading.Event = field(default_factory=threading.Event)
-
-    def fileno(self) -> int:
-        return -1
-
-    def stopping(self) -> bool:
-        return self.stop.is_set()
-
-    def wait(self, seconds: float) -> bool:
-        return self.stop.is_set()
-
-    def ready(self) -> None:
-        return None
-
-    def note(self, work: Work) -> None:
-        self.notes.append(work)
 
 
 @dataclass
@@ -206,7 +181,7 @@ def open_office(
         files=config.files,
     )
     spool = Spool(folder / "spool.db", clock)
-    control = Quiet()
+    control = Quiet(name="postmaster-1")
     log = structlog.get_logger()
     worker = Worker(post, spool, control, log)
     return Office(worker=worker, spool=spool, post=post, clock=clock, control=control)

@@ -21,6 +21,7 @@ from otrsd.model.mail import Address
 from otrsd.relay.mail_lane import MailLane
 from otrsd.relay.submission import Smarthost, submit
 from otrsd.testing import Site, mail_octets
+from tests.controls import Quiet
 from tests.smarthosts import AnyPort
 
 KIM = Address(name="Kim", address="kim@customer.example")
@@ -85,27 +86,6 @@ class Sink:
     ) -> AuthResult:
         self.logins.append(login)
         return AuthResult(success=login.password == b"sesame")
-
-
-class Quiet:
-    """A Control that nobody asks to stop."""
-
-    name = "mail"
-
-    def fileno(self) -> int:
-        return -1
-
-    def stopping(self) -> bool:
-        return False
-
-    def wait(self, seconds: float) -> bool:
-        return False
-
-    def ready(self) -> None:
-        return None
-
-    def note(self, work: object) -> None:
-        return None
 
 
 @pytest.fixture
@@ -197,7 +177,7 @@ def house(otrsd_app: Site, listening: Callable[..., int]) -> Callable[..., House
         lane = MailLane(
             desk=otrsd_app.app.desk(),
             submit=partial(submit, Smarthost(**values)),
-            control=Quiet(),
+            control=Quiet(name="mail"),
             log=structlog.get_logger(),
         )
         return House(site=otrsd_app, lane=lane)

@@ -26,8 +26,8 @@ from otrsd.relay.extractor import Extractor
 from otrsd.store import outbox, part_text
 from otrsd.store.engine import Database
 from otrsd.testing import SITE, Site
+from tests.controls import Quiet
 from tests.mime.test_attachments import pdf
-from tests.relay.conftest import Quiet
 
 #: Left out by the quick round: servers, processes and waits.
 pytestmark = pytest.mark.slow
@@ -74,7 +74,7 @@ def lane_of(database: Database, clock: FakeClock, reader: Extractor) -> ExtractL
     return ExtractLane(
         database=database,
         clock=clock,
-        control=Quiet(),
+        control=Quiet(name="extract"),
         log=structlog.get_logger(),
         extractor=reader,
     )
@@ -265,9 +265,10 @@ from otrsd.clock import SystemClock
 from otrsd.relay.extract_lane import ExtractLane
 from otrsd.relay.extractor import Extractor
 from otrsd.store.engine import Database
-from tests.relay.conftest import Quiet
+from tests.controls import Quiet
 database = Database(f"sqlite:///{sys.argv[1]}/var/desk.db")
-lane = ExtractLane(database=database, clock=SystemClock(), control=Quiet(),
+lane = ExtractLane(database=database, clock=SystemClock(),
+                   control=Quiet(name="extract"),
                    log=structlog.get_logger(), extractor=Extractor(SystemClock()))
 lane.turn()
 """

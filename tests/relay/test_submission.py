@@ -7,7 +7,8 @@ import pytest
 
 from otrsd.relay.patience import Patience
 from otrsd.relay.submission import Line, Smarthost, Submitted, submit
-from tests.relay.conftest import Certificates, Quiet, Sink
+from tests.controls import Quiet
+from tests.relay.conftest import Certificates, Sink
 
 MAIL = b"Message-ID: <1@example.com>\r\nSubject: x\r\n\r\n.\r\nHello\r\n"
 TO = ("kim@customer.example",)
@@ -139,6 +140,7 @@ class Asked(Quiet):
     """A Control that is asked to stop once the sink has the mail."""
 
     def __init__(self, sink: Sink) -> None:
+        super().__init__(name="mail")
         self.sink = sink
 
     def stopping(self) -> bool:

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
-import threading
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from otrsd.model.event import Event
 from otrsd.relay.events import EventLane
 from otrsd.scheduler.timers import Scheduler
 from otrsd.store import history, outbox, plugin_state, tickets
+from tests.controls import Quiet
 
 OPENS = """
 from otrsd import Changes, hookimpl
@@ -45,28 +45,6 @@ def on_event(event):
 """
 
 
-@dataclass
-class Quiet:
-    name: str = "scheduler"
-    notes: list[Work] = field(default_factory=list)
-    stop: threading.Event = field(default_factory=threading.Event)
-
-    def fileno(self) -> int:
-        return -1
-
-    def stopping(self) -> bool:
-        return False
-
-    def wait(self, seconds: float) -> bool:
-        return False
-
-    def ready(self) -> None:
-        return None
-
-    def note(self, work: Work) -> None:
-        self.notes.append(work)
-
-
 @pytest.fixture
 def plugin() -> str:
     return OPENS
@@ -88,7 +66,7 @@ def scheduler(desk: Desk, hooks: Hooks) -> Scheduler:
         hooks=hooks,
         default_queue="ops",
         queues=("ops",),
-        control=Quiet(),
+        control=Quiet(name="scheduler"),
         log=structlog.get_logger(),
         holder="here",
     )
@@ -197,7 +175,7 @@ def lane(desk: Desk, hooks: Hooks, clock: FakeClock) -> EventLane:
         database=desk.database,
         hooks=hooks,
         clock=clock,
-        control=Quiet(),
+        control=Quiet(name="scheduler"),
         log=structlog.get_logger(),
     )
 
