@@ -38,7 +38,7 @@ def read_header(line: bytes) -> Header:
     """Return what the header line says."""
     try:
         value = json.loads(line)
-        envelope = Envelope.from_json(json.dumps(value["envelope"]))
+        envelope = Envelope.from_plain(value["envelope"])
         header = Header(
             id=value["id"],
             size=value["size"],

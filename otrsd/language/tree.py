@@ -55,8 +55,6 @@ class Op(StrEnum):
     AT_LEAST = ">="
 
 
-#: Ops that order numbers, times and durations.
-ORDERED = frozenset({Op.LESS, Op.AT_MOST, Op.MORE, Op.AT_LEAST})
 #: Ops that only a word index can answer.
 WORDS = frozenset({Op.WORD, Op.PREFIX, Op.PHRASE})
 

@@ -7,6 +7,7 @@ Stored as JSON beside the content in the spool; :meth:`Envelope.to_json` and
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -62,8 +63,12 @@ class Envelope:
 
     @staticmethod
     def from_json(text: str) -> Envelope:
-        """Read the stored form; members this program does not know are ignored."""
-        value = json.loads(text)
+        """Read the stored form."""
+        return Envelope.from_plain(json.loads(text))
+
+    @staticmethod
+    def from_plain(value: Mapping[str, Any]) -> Envelope:
+        """Read it as a JSON value; members this program does not know are ignored."""
         known = {name: value[name] for name in Envelope.__slots__ if name in value}
         known["rcpt_tos"] = tuple(known.get("rcpt_tos", ()))
         known["received_at"] = datetime.fromisoformat(known["received_at"])

@@ -86,7 +86,7 @@ def _in_tickets(connection: Connection, since: datetime) -> Iterator[Original]:
             yield Original(
                 spool_id=row.spool_id,
                 sha256=row.content_sha256,
-                envelope=Envelope.from_json(json.dumps(facts["envelope"])),
+                envelope=Envelope.from_plain(facts["envelope"]),
                 number=row.number or "",
                 is_follow_up=row.first != row.id,
                 article_id=row.id,
