@@ -15,6 +15,7 @@ import yaml
 from otrsd.language.landing import Landing, landing
 from otrsd.language.rules import Rules
 from otrsd.language.tree import each_test
+from otrsd.language.trials import SWITCHES
 from otrsd.language.trying import seen
 from otrsd.model.mail import Mail
 from otrsd.model.ticket import PRIORITIES
@@ -78,7 +79,7 @@ def _fields(mail: Mail, names: _Names) -> Iterator[tuple[str, object]]:
 def _expected(landed: Landing) -> dict[str, object]:
     expected: dict[str, object] = {"matched": bool(landed.rules)}
     for name, value in landed.values.items():
-        if name in {"discard", "hold"}:
+        if name in SWITCHES:
             expected[name] = True
         elif name == "priority":
             expected[name] = PRIORITIES[int(value)]

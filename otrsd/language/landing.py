@@ -48,7 +48,8 @@ def landing(applied: Iterable[Applied]) -> Landing:
         rules.append(each.rule)
         for name in SINGLE:
             value = getattr(each.changes, name)
-            if value is not None and name not in values:
+            # A switch that a rule leaves alone is false.
+            if value not in (None, False) and name not in values:
                 values[name] = value
                 owners[name] = each.rule
         tags |= dict.fromkeys(each.changes.tags)

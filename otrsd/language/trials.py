@@ -18,10 +18,14 @@ from otrsd.language.specimen import read_specimen
 from otrsd.model.ticket import STATES, StateType
 
 #: What rules can set once, in the order in which it is told.
-SINGLE = ("discard", "hold", "queue", "priority", "state", "title")
+SINGLE = (
+    *("discard", "hold", "no_auto_reply"),
+    *("queue", "priority", "state", "title"),
+)
+#: Those of them of which it only counts whether they are set.
+SWITCHES = frozenset({"discard", "hold", "no_auto_reply"})
 _GIVEN = ("mail", "raw", "file")
 _EXPECTED = ("matched", *SINGLE, "tags", "fields")
-_SWITCHES = frozenset({"matched", "discard", "hold"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +33,7 @@ class Expected:
     """What a trial asks for; what it does not name may be anything."""
 
     matched: bool = True
-    #: Fields of :data:`SINGLE` → value; ``discard`` and ``hold`` are true or false.
+    #: Fields of :data:`SINGLE` → value; :data:`SWITCHES` are true or false.
     values: Mapping[str, str | int | bool] = field(default_factory=dict)
     #: All of these must be there.
     tags: tuple[str, ...] = ()
@@ -114,7 +118,7 @@ class _Reader:
         )
 
     def _value(self, name: str, node: Node) -> str | int | bool:
-        if name in _SWITCHES:
+        if name == "matched" or name in SWITCHES:
             if not isinstance(node.value, bool):
                 self._wrong(node, f"'{name}' wants true or false here")
             return node.value is True

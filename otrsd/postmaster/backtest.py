@@ -15,6 +15,7 @@ from datetime import datetime
 from otrsd.errors import NotFoundError
 from otrsd.language.landing import Landing, landing
 from otrsd.language.rules import Rules
+from otrsd.language.trials import SWITCHES
 from otrsd.model.mail import Mail
 from otrsd.postmaster.again import read_again
 from otrsd.postmaster.senders import Senders
@@ -23,7 +24,7 @@ from otrsd.store.engine import Connection, Database
 from otrsd.store.originals import Original
 
 #: What a rule may decide of a mail that joins a ticket.
-_OF_FOLLOW_UPS = frozenset({"discard", "hold"})
+_OF_FOLLOW_UPS = SWITCHES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,6 +27,9 @@ away:
 rest:
   when: {{subject: casino}}
   then: {{discard: an advertisement}}
+list:
+  when: {{header.list-id: "*"}}
+  then: no_auto_reply
 """
 
 
@@ -47,6 +50,9 @@ def outcome(make: Make, test: str) -> str:
         "{mail: {from: ceo@big.example, subject: Invoice}, expect: {queue: billing}}",
         "{mail: {from: ceo@big.example, subject: casino}, expect: {discard: true}}",
         "{mail: {from: ceo@big.example, header.x-a: b}, expect: {hold: false}}",
+        "{mail: {from: CEO@big.example, header.list-id: b}, expect: {tags: vip}}",
+        '{raw: "From: ceo@big.example\\nList-Id: b", expect: {no_auto_reply: true}}',
+        "{mail: {from: ceo@big.example}, expect: {no_auto_reply: false}}",
         '{raw: "From: ceo@big.example\\nX-Autoreply: 1\\n\\nx", expect: {tags: away}}',
         '{raw: "From: ceo@big.example\\n\\nHello"}',
         "{file: one.eml, expect: {tags: vip}}",
