@@ -21,9 +21,10 @@ from otrsd.config.models import LetterTemplate
 from otrsd.config.problem import Problem, did_you_mean
 from otrsd.config.yaml import Node
 from otrsd.errors import InputError, NotFoundError
+from otrsd.language.template import sandbox
 
 if TYPE_CHECKING:
-    from jinja2 import Environment, Template
+    from jinja2 import Template
 
 #: Names a template may use: group → members; an empty tuple is a plain value.
 NAMES: Mapping[str, tuple[str, ...]] = {
@@ -153,7 +154,7 @@ def _shipped() -> Mapping[str, _Compiled]:
 
 
 def _compiled(subject: str, text: str, language: str) -> _Compiled:
-    environment = _environment()
+    environment = sandbox()
     return _Compiled(
         subject=environment.from_string(subject),
         text=environment.from_string(text),
@@ -162,12 +163,12 @@ def _compiled(subject: str, text: str, language: str) -> _Compiled:
 
 
 def _mistakes(name: str, node: Node) -> Iterator[Problem]:
-    from jinja2 import TemplateSyntaxError  # noqa: PLC0415 - see _environment
+    from jinja2 import TemplateSyntaxError  # noqa: PLC0415 - see sandbox
 
     allowed = {**NAMES, **dict.fromkeys(_OF_ADMIN, ())} if name == "admin" else NAMES
     for part in (node.map or {}).values():
         try:
-            tree = _environment().parse(part.text)
+            tree = sandbox().parse(part.text)
         except TemplateSyntaxError as error:
             yield part.problem(f"in template: {error.message}")
             continue
@@ -177,7 +178,7 @@ def _mistakes(name: str, node: Node) -> Iterator[Problem]:
 def _unknown(
     node: Node, tree: Any, allowed: Mapping[str, tuple[str, ...]]
 ) -> Iterator[Problem]:
-    from jinja2 import meta, nodes  # noqa: PLC0415 - see _environment
+    from jinja2 import meta, nodes  # noqa: PLC0415 - see sandbox
 
     for name in sorted(meta.find_undeclared_variables(tree) - set(allowed)):
         yield node.problem(
@@ -192,17 +193,3 @@ def _unknown(
                 f"in template: '{group}' has no '{found.attr}'",
                 did_you_mean(found.attr, members) or f"known: {', '.join(members)}",
             )
-
-
-@functools.cache
-def _environment() -> Environment:
-    # Jinja takes 30 ms to import: only who writes letters pays.
-    from jinja2 import StrictUndefined  # noqa: PLC0415
-    from jinja2.sandbox import ImmutableSandboxedEnvironment  # noqa: PLC0415
-
-    return ImmutableSandboxedEnvironment(
-        undefined=StrictUndefined,
-        # Plain text goes out, never a page.
-        autoescape=False,
-        keep_trailing_newline=True,
-    )

@@ -49,7 +49,7 @@ def read_text(node: Node, groups: Iterable[str]) -> tuple[Text, list[Problem]]:
     # Jinja takes 30 ms to import; a site without templates does not pay.
     from jinja2 import TemplateSyntaxError  # noqa: PLC0415
 
-    environment = _environment()
+    environment = sandbox()
     try:
         tree = environment.parse(node.text)
         problems = list(_unknown_names(node, tree, sorted(set(groups))))
@@ -96,12 +96,16 @@ def _attribute(found: object) -> str | None:
 
 
 @functools.cache
-def _environment() -> Environment:
+def sandbox() -> Environment:
+    """Return the sandbox of rules and of letters: plain text, and no unknown name."""
+    # Jinja takes 30 ms to import: only who writes templates pays.
     from jinja2 import StrictUndefined  # noqa: PLC0415
     from jinja2.sandbox import ImmutableSandboxedEnvironment  # noqa: PLC0415
 
     return ImmutableSandboxedEnvironment(
         undefined=StrictUndefined,
-        # The result goes into a title or a field, never into a page.
+        # It goes into a mail, a title or a field, never into a page.
         autoescape=False,
+        # A letter's; what a rule sets has its blanks folded anyway.
+        keep_trailing_newline=True,
     )
