@@ -213,6 +213,7 @@ class Page:
     ) -> Iterator[tuple[str, ...]]:
         for start in range(0, len(uids), _MANY):
             some = uids[start : start + _MANY]
+            # The names of table and column are ours, and so below.
             yield from self._book.rows(
                 f"SELECT uid, {column} FROM {table} WHERE key = ? AND validity = ?"  # noqa: S608
                 f" AND uid IN ({','.join('?' * len(some))})",

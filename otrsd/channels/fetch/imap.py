@@ -88,6 +88,7 @@ class _Client(IMAPClient):
                 "it offers no STARTTLS, and nothing is sent in clear;"
                 " 'tls: required' with port 993?"
             )
+        # The library would make a TLS context of its own, and a socket we can't end.
         typ, _ = self._imap._simple_command("STARTTLS")  # noqa: SLF001
         if typ != "OK":
             raise MailboxError("it refuses STARTTLS")
@@ -100,6 +101,7 @@ class _Client(IMAPClient):
 
     def begin_idle(self) -> bool:
         """Begin IDLE; tell whether there was news already (``idle`` fails of that)."""
+        # The library has no other way to read what comes before the ``+``.
         tag = self._imap._command("IDLE")  # noqa: SLF001
         has_news = False
         while self._imap._get_response() is not None:  # noqa: SLF001

@@ -49,6 +49,7 @@ class _Client(poplib.POP3):
 
     def say(self, line: str) -> bytes:
         """Send a command; return the reply's line."""
+        # poplib has a verb for each command but for those that it does not know.
         reply: bytes = self._shortcmd(line)  # type: ignore[attr-defined]
         return reply
 
