@@ -24,8 +24,8 @@ from bench.site import pinned
 from bench.waiting import until
 from otrsd.channels.receiver import new_loop
 
-_MASTER = """\
-{port} inet n - n - - smtpd
+#: master(5) of what every Postfix needs, whatever it listens on.
+SERVICES = """\
 cleanup unix n - n - 0 cleanup
 qmgr unix n - n 300 1 qmgr
 rewrite unix - - n - - trivial-rewrite
@@ -37,10 +37,16 @@ flush unix n - n 1000? 0 flush
 proxymap unix - - n - - proxymap
 error unix - - n - - error
 retry unix - - n - - error
-discard unix - - n - - discard
 anvil unix - - n - 1 anvil
 postlog unix-dgram n - n - 1 postlogd
 """
+_MASTER = (
+    """\
+{port} inet n - n - - smtpd
+discard unix - - n - - discard
+"""
+    + SERVICES
+)
 _MAIN = """\
 compatibility_level = 3.6
 queue_directory = {folder}/queue

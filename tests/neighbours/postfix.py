@@ -16,36 +16,26 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.servers import listens
+from bench.servers import SERVICES, listens
 from bench.waiting import until
 
 #: Somebody who has an account on every Debian.
 MAILBOX = "games"
-_MASTER = """\
+_MASTER = (
+    SERVICES
+    + """\
 127.0.0.1:{port} inet n - n - - smtpd
 pickup unix n - n 60 1 pickup
-cleanup unix n - n - 0 cleanup
-qmgr unix n - n 300 1 qmgr
-rewrite unix - - n - - trivial-rewrite
-bounce unix - - n - 0 bounce
-defer unix - - n - 0 bounce
-trace unix - - n - 0 bounce
-verify unix - - n - 1 verify
-flush unix n - n 1000? 0 flush
-proxymap unix - - n - - proxymap
 showq unix n - n - - showq
-error unix - - n - - error
-retry unix - - n - - error
 smtp unix - - n - - smtp
 lmtp unix - - n - - lmtp
 local unix - n n - - local
-anvil unix - - n - 1 anvil
 scache unix - - n - 1 scache
-postlog unix-dgram n - n - 1 postlogd
 otrsd unix - n n - 5 pipe
   flags=Rq user={user} null_sender=
   argv={command} pipe -c {site} -f ${{sender}} -- ${{original_recipient}}
 """
+)
 _MAIN = """\
 compatibility_level = 3.6
 queue_directory = {folder}/queue
