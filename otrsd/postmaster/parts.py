@@ -125,6 +125,8 @@ class Screened:
     siblings: tuple[str, ...] = ()
     #: Who wrote what an agent has forwarded.
     original: Address | None = None
+    #: What of the text is no reply, as the article keeps it.
+    passages: Sequence[Sequence[int | str]] = ()
     #: Plugins left out of this journey, and ``rule:NAME`` after a restore.
     skip: frozenset[str] = frozenset()
     #: Those of them that are left out because they fail.

@@ -15,6 +15,7 @@ from otrsd.mime.automatic import recognise
 from otrsd.mime.compose import sendable
 from otrsd.mime.forwarded import original_author
 from otrsd.mime.parse import parse
+from otrsd.mime.quotes import markers
 from otrsd.mime.subject import forwarded_subject
 from otrsd.model.envelope import Envelope
 from otrsd.model.mail import Mail, is_control
@@ -62,7 +63,11 @@ def screen(
         verdict = Verdict.hold(f"hostile structure: {mail.hostile}")
         trace.note("screen", "otrsd", f"hold: {verdict.reason}")
         return replace(screened, verdict=verdict)
-    return with_original(post, _judged(post, screened))
+    screened = with_original(post, _judged(post, screened))
+    if screened.verdict.disposition is Disposition.DISCARD:
+        return screened
+    # Here, as nobody waits for it: inside the transaction all other writers would.
+    return replace(screened, passages=markers(mail.text))
 
 
 def _marked(mail: Mail, envelope: Envelope) -> Mail:

@@ -12,7 +12,6 @@ from otrsd.desk.tickets import NewArticle, Who
 from otrsd.desk.unit import Unit
 from otrsd.mime.automatic import QUIET, Kind
 from otrsd.mime.compose import REFERENCES_LIMIT
-from otrsd.mime.quotes import markers
 from otrsd.mime.subject import without_tags
 from otrsd.model.article import ArticleKind, SenderType
 from otrsd.model.changes import THIS_TICKET, Changes
@@ -304,7 +303,7 @@ def _article(post: Postmaster, screened: Screened) -> NewArticle:
             "references": list(mail.references[::-1][:REFERENCES_LIMIT]),
             **screened.facts(),
             # What of the text is quoted, signed or appended; mostly nothing is.
-            **({"passages": marked} if (marked := markers(mail.text)) else {}),
+            **({"passages": screened.passages} if screened.passages else {}),
             **({"report": report.plain()} if report else {}),
         },
         participants=tuple(
