@@ -218,9 +218,11 @@ def test_more_than_a_hundred_want_their_number(
     assert {each.state for each in site.tickets()} == {"closed successful"}
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another")
-def test_another_user_may_not(site: Site, number: str, otrsd: Otrsd):
-    before = ticket(site, number)
+only_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another")
+
+
+def as_nobody(site: Site, otrsd: Otrsd, *words: str) -> int:
+    """Run a command as a user to whom the site does not belong; return its exit."""
     site.close()
     for folder in (site.root, *site.root.parents):
         if folder.stat().st_uid == os.getuid() and "pytest" in str(folder):
@@ -228,9 +230,22 @@ def test_another_user_may_not(site: Site, number: str, otrsd: Otrsd):
     pid = os.fork()
     if pid == 0:
         os.setuid(pwd.getpwnam("nobody").pw_uid)
-        os._exit(otrsd("ticket", "close", number).code)
-    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 4
+        os._exit(otrsd(*words).code)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+@only_root
+def test_another_user_may_not(site: Site, number: str, otrsd: Otrsd):
+    before = ticket(site, number)
+    assert as_nobody(site, otrsd, "ticket", "close", number) == 4
     assert ticket(site, number) == before
+
+
+@only_root
+def test_a12_a_known_number_opens_nobody_elses_mail(
+    site: Site, number: str, otrsd: Otrsd
+):
+    assert as_nobody(site, otrsd, "ticket", "show", number, "--raw", "1") == 4
 
 
 def test_D14_merge_closes_one_and_shows_both_as_one(

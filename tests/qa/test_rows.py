@@ -17,7 +17,6 @@ from tests.qa.conftest import ROOT, modules_of
 GROUPS = {"s": 26, "h": 27, "m": 18, "a": 12, "k": 16, "l": 8, "p": 9, "i": 8}
 ROWS = {f"{group}{n:02}" for group, most in GROUPS.items() for n in range(1, most + 1)}
 WAITING = {
-    "a12": "the web: leave is asked for at each download, whatever its address",
     "k15": "agents: an internal article stays internal when the customer answers all",
     "l06": "storms: 10,000 mails of a flapping service are one ticket and a digest",
     "l07": "storms: recovery before its problem, and both at once on two nodes",
