@@ -37,7 +37,7 @@ class Family:
 MAIL_RECEIVED = Family(
     name="otrsd_mail_received",
     text="Mails that were offered, by how they came and what was answered.",
-    labels=("channel", "result"),
+    labels=("source", "result"),
 )
 MAIL_SECONDS = Family(
     name="otrsd_mail_processing_seconds",

@@ -38,7 +38,7 @@ def test_pages(site: Any) -> None:
     assert "otrsd_config_last_reload_successful 1.0" in metrics
     assert re.search(r'otrsd_process_up\{process="postmaster-\d"\} 1.0', metrics)
     for counted in (
-        'otrsd_mail_received_total{channel="smtp",result="accepted"} 1.0',
+        'otrsd_mail_received_total{result="accepted",source="smtp"} 1.0',
         'otrsd_tickets_created_total{channel="smtp",queue="support"} 1.0',
         'otrsd_mail_processing_seconds_count{stage="whole"} 1.0',
         'otrsd_mail_processing_seconds_bucket{le="+Inf",stage="desk"} 1.0',
