@@ -15,18 +15,16 @@ from typing import Any
 
 from otrsd.clock import Clock
 from otrsd.control import Control, Work
-from otrsd.errors import DatabaseAwayError
 from otrsd.failpoint import failpoint
 from otrsd.hooks import Hooks
 from otrsd.model.event import Event
+from otrsd.relay.turns import take_turns
 from otrsd.store import outbox
 from otrsd.store.engine import Database
 from otrsd.store.outbox import Owed
 
 #: Rows leased at once, and for how long.
 BATCH, LEASE = 50, timedelta(minutes=2)
-#: Seconds between two looks while nothing is owed.
-REST = 0.5
 #: Seconds a plugin may take for one event.
 LIMIT = 30.0
 #: Pauses after the first, second … failure; the last one for all further ones.
@@ -51,14 +49,7 @@ class EventLane:
 
     def run(self) -> None:
         """Tell events until a stop is asked for."""
-        while not self.control.stopping():
-            try:
-                busy = self.turn()
-            except DatabaseAwayError as error:
-                self.log.warning("database.away", reason=str(error))
-                busy = False
-            if not busy:
-                self.control.wait(REST)
+        take_turns(self.control, self.log, self.turn)
 
     def turn(self) -> bool:
         """Tell one batch; tell whether there was one."""

@@ -17,10 +17,11 @@ from typing import Any
 
 from otrsd.clock import Clock
 from otrsd.control import Control, Work
-from otrsd.errors import DatabaseAwayError, NotFoundError
+from otrsd.errors import NotFoundError
 from otrsd.failpoint import failpoint
 from otrsd.mime import words
 from otrsd.relay.extractor import DEATHS, SECONDS, Extractor, Words
+from otrsd.relay.turns import take_turns
 from otrsd.store import articles, content, index_todo, outbox, part_text
 from otrsd.store.engine import Database
 from otrsd.store.outbox import Owed
@@ -30,8 +31,6 @@ from otrsd.store.text import storable
 KIND = outbox.EXTRACT
 #: Rows leased at once, and for how long.
 BATCH, LEASE = 5, timedelta(minutes=10)
-#: Seconds between two looks while nothing is owed.
-REST = 0.5
 #: Seconds after which a child without work is ended.
 IDLE = 60.0
 #: Seconds that one article takes at most; beyond that this process hangs.
@@ -54,14 +53,7 @@ class ExtractLane:
     def run(self) -> None:
         """Extract until a stop is asked for."""
         try:
-            while not self.control.stopping():
-                try:
-                    busy = self.turn()
-                except DatabaseAwayError as error:
-                    self.log.warning("database.away", reason=str(error))
-                    busy = False
-                if not busy:
-                    self.control.wait(REST)
+            take_turns(self.control, self.log, self.turn)
         finally:
             self.extractor.close()
 

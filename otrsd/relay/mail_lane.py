@@ -21,18 +21,19 @@ from otrsd.desk.merging import followed
 from otrsd.desk.outgoing import DEAD, MAIL, Parcel, count
 from otrsd.desk.tickets import Who
 from otrsd.desk.unit import Desk, Unit
-from otrsd.errors import DatabaseAwayError, NotFoundError
+from otrsd.errors import NotFoundError
 from otrsd.failpoint import failpoint
 from otrsd.mime.visible import visible
 from otrsd.model.changes import Changes
 from otrsd.relay.submission import Refused, Submit, Submitted
+from otrsd.relay.turns import take_turns
 from otrsd.store import content, outbox
 from otrsd.store.outbox import Owed
 
 #: How long a mail is leased: longer than it may take.
 LEASE = timedelta(minutes=15)
-#: Seconds between two looks while nothing is owed; while the smarthost is away.
-REST, AWAY = 0.5, 30.0
+#: Seconds between two looks while the smarthost is away.
+AWAY = 30.0
 #: Seconds one mail may take before the supervisor ends this process.
 LIMIT = 600.0
 #: Pauses after the first, second … refusal; the last one for all further ones.
@@ -57,16 +58,12 @@ class MailLane:
 
     def run(self) -> None:
         """Send until a stop is asked for."""
-        while not self.control.stopping():
-            try:
-                busy = self.turn()
-            except DatabaseAwayError as error:
-                self.log.warning("database.away", reason=str(error))
-                busy = False
-            if self._away:
-                self.control.wait(AWAY)
-            elif not busy:
-                self.control.wait(REST)
+        take_turns(
+            self.control,
+            self.log,
+            self.turn,
+            away=lambda: AWAY if self._away else 0.0,
+        )
 
     def turn(self) -> bool:
         """Send one mail; tell whether there was one that was due."""
